@@ -1,0 +1,1 @@
+"""Things every room stands on: errors, files, audio, manifests, recipes, runs."""

@@ -1,0 +1,85 @@
+"""Writing files so that a reader never sees half of one.
+
+Everything goes to a temporary file in the target's own folder, is flushed to disk and then renamed over the
+target, which POSIX and NTFS both do atomically. A full disk becomes `DiskFull`, and the old file stays.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wakewright.core.errors import DiskFull
+
+_FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
+
+
+@contextlib.contextmanager
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn "no space left" into `DiskFull`, naming the path and the room left."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        raise DiskFull(
+            f"no room to write {path}",
+            got=error.strerror or "disk full",
+            do="free some space, or point --output-dir / WAKEWRIGHT_CACHE at another disk, then run again with --resume",
+        ) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path | str) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; rename it over `path` when the block ends well, else remove it.
+
+    Raises DiskFull when the disk is full, with `path` left as it was.
+    """
+    path = Path(path)
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        os.close(handle)
+        temporary = Path(name)
+        try:
+            yield temporary
+            with temporary.open("rb+") as stream:
+                os.fsync(stream.fileno())
+            temporary.chmod(0o644)
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path | str, data: bytes) -> None:
+    """Write `data` to `path` atomically."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path | str, text: str) -> None:
+    """Write `text` to `path` atomically as UTF-8 with Unix line ends."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path | str, value: Any) -> None:
+    """Write `value` to `path` atomically as indented JSON; NaN and infinity are refused (ValueError)."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def fingerprint(*parts: Any) -> str:
+    """Sixteen hex digits that change when any JSON-serialisable part changes."""
+    blob = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str).encode()
+    return hashlib.sha256(blob).hexdigest()[:16]
+
+
+def cache_dir() -> Path:
+    """Where reusable work (spoken clips, rooms, features) is kept: $WAKEWRIGHT_CACHE, else ~/.cache/wakewright."""
+    return Path(os.environ.get("WAKEWRIGHT_CACHE") or Path.home() / ".cache" / "wakewright")

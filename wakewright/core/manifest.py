@@ -1,0 +1,116 @@
+"""Clips and manifests: what audio there is, whose voice, from where, under which licence."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal
+
+from wakewright.core.errors import InputError
+from wakewright.core.files import write_text
+
+Kind = Literal["positive", "near_miss", "speech", "noise", "music", "rir"]
+Part = Literal["train", "validation", "test"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Clip:
+    """One recording: where it lies, what it is, who speaks, and which part of the data it belongs to."""
+
+    path: str
+    """File, absolute or relative to the working folder."""
+    kind: Kind
+    """What the clip is for."""
+    seconds: float
+    """Length in seconds at 16 kHz."""
+    speaker: str = ""
+    """Voice or person; clips of one speaker never fall into two parts."""
+    source: str = ""
+    """Engine or corpus the clip came from."""
+    text: str = ""
+    """What is said, when known."""
+    licence: str = ""
+    """Licence of the voice or corpus."""
+    real: bool = False
+    """True for a recording of a person or a place, False for synthetic sound."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Manifest:
+    """An ordered collection of clips, stored as one JSON object per line."""
+
+    clips: tuple[Clip, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def __iter__(self) -> Iterator[Clip]:
+        return iter(self.clips)
+
+    def __add__(self, other: Manifest) -> Manifest:
+        return Manifest(self.clips + other.clips)
+
+    def of(self, *kinds: Kind) -> Manifest:
+        """Only the clips of these kinds."""
+        return Manifest(tuple(c for c in self.clips if c.kind in kinds))
+
+    @property
+    def seconds(self) -> float:
+        """Total length in seconds."""
+        return sum(c.seconds for c in self.clips)
+
+    @property
+    def real_seconds(self) -> float:
+        """Length of the real recordings in seconds."""
+        return sum(c.seconds for c in self.clips if c.real)
+
+    def fingerprint(self) -> str:
+        """Sixteen hex digits over every field of every clip."""
+        return hashlib.sha256(self.to_jsonl().encode()).hexdigest()[:16]
+
+    def to_jsonl(self) -> str:
+        """The manifest as JSON Lines."""
+        return "".join(json.dumps(dataclasses.asdict(c), ensure_ascii=False) + "\n" for c in self.clips)
+
+    def write(self, path: Path | str) -> None:
+        """Write as JSON Lines, atomically."""
+        write_text(path, self.to_jsonl())
+
+    @classmethod
+    def read(cls, path: Path | str) -> Manifest:
+        """Read JSON Lines. Raises InputError naming the line that cannot be read."""
+        clips = []
+        for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+            try:
+                clips.append(Clip(**json.loads(line)))
+            except (ValueError, TypeError) as error:
+                raise InputError(
+                    f"{path}, line {number}, is not a clip", got=str(error), do="make the manifest again"
+                ) from error
+        return cls(tuple(clips))
+
+
+def split_by_speaker(clips: Iterable[Clip], *, seed: int, validation_share: float) -> tuple[Manifest, Manifest]:
+    """Split into (train, validation) so that every speaker falls wholly into one part, per source.
+
+    Each source (engine or corpus) gives about `validation_share` of its speakers, at least one when it has two or
+    more. A speaker's part depends on the seed and on the speakers' hashes alone, so clips added later
+    to known speakers never move others.
+    """
+    by_source: dict[str, dict[str, list[Clip]]] = {}
+    for clip in clips:
+        by_source.setdefault(clip.source, {}).setdefault(clip.speaker or clip.path, []).append(clip)
+    train: list[Clip] = []
+    validation: list[Clip] = []
+    for source in sorted(by_source):
+        speakers = by_source[source]
+        order = sorted(speakers, key=lambda s: hashlib.sha256(f"{seed}/{source}/{s}".encode()).digest())
+        held = round(len(order) * validation_share)
+        if validation_share > 0 and len(order) > 1:
+            held = min(max(1, held), len(order) - 1)
+        for i, speaker in enumerate(order):
+            (validation if i < held else train).extend(speakers[speaker])
+    return Manifest(tuple(train)), Manifest(tuple(validation))

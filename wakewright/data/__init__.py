@@ -1,0 +1,1 @@
+"""What a model learns from: voices, phrases, corpora, augmentation, features."""

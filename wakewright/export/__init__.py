@@ -1,0 +1,1 @@
+"""Weights to files that run elsewhere."""

@@ -1,0 +1,1 @@
+"""Architectures, registered by name."""
