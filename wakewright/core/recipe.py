@@ -1,0 +1,255 @@
+"""The recipe: everything decided before a run, as one typed, frozen tree.
+
+Each field's docstring is its help text in the editor, on the command line and in reports. Durations are in
+seconds (`_s`) or milliseconds (`_ms`), levels in decibels (`_db`). A setting that is a `low, high` pair is drawn
+uniformly between the two.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+
+FORMAT = 1
+"""Version of the recipe format this package writes and reads."""
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Span = tuple[float, float]
+ModelName = Literal["speech_embedding", "tc_resnet", "mixednet"]
+
+
+class Node(BaseModel):
+    """Common ground of every part of the recipe: frozen, no unknown keys, docstrings are descriptions."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+
+    @model_validator(mode="after")
+    def _spans_rise(self) -> Node:
+        for name, value in self:
+            if isinstance(value, tuple) and len(value) == 2 and value[0] > value[1]:
+                raise ValueError(f"{name}: the low end {value[0]} is above the high end {value[1]}")
+        return self
+
+
+class Model(Node):
+    """Which model is trained."""
+
+    name: ModelName = "speech_embedding"
+    """speech_embedding (most accurate, for a Pi, PC or server); mixednet or tc_resnet (tiny and streaming, for an ESP32)."""
+    width: PositiveFloat = 1.0
+    """Multiplies the number of channels of every layer."""
+
+
+class Voices(Node):
+    """Synthetic speech: who speaks, and how much."""
+
+    engines: tuple[str, ...] | None = None
+    """Names of the speech engines to use (see: wakewright voices); null uses every one that is installed."""
+    positives: PositiveInt = 2400
+    """Clips of the wake phrase to speak, shared evenly among the engines."""
+    near_misses: Annotated[int, Field(ge=0)] = 1000
+    """Clips of phrases that sound a little like it."""
+    sentences: Annotated[int, Field(ge=0)] = 1200
+    """Clips of ordinary sentences."""
+    rate: Span = (0.75, 1.3)
+    """Speaking rate relative to the voice's own."""
+    pitch: Span = (0.8, 1.25)
+    """Pitch relative to the voice's own, where the engine can."""
+    piper_dir: str | None = None
+    """Folder with Piper voices (*.onnx and *.onnx.json); null looks where `wakewright voices get` puts them."""
+    command: tuple[str, ...] = ()
+    """Any other synthesiser: command line with {text} and {out}, one word per item; it must write a WAV to {out}."""
+
+
+class Phrases(Node):
+    """What is spoken besides the phrase itself."""
+
+    spellings: tuple[str, ...] = ()
+    """Other spellings that sound right on the synthesisers; spoken as often as the phrase."""
+    min_distance: float = 1.5
+    """A near miss closer than this many phonemes to the phrase is dropped: it would be the phrase."""
+    avoid: tuple[str, ...] = ()
+    """Phrases that must not wake it; spoken among the near misses."""
+
+
+class Recordings(Node):
+    """The user's own recordings of the phrase."""
+
+    paths: tuple[str, ...]
+    """Files or folders."""
+    weight: Share = 0.5
+    """Share of the positives in each batch that are own recordings."""
+
+
+class Background(Node):
+    """Real sound the model must stay silent for. Folders are searched for audio; nothing in them is changed."""
+
+    speech: tuple[str, ...] = ()
+    """Folders of speech without the phrase; files in one folder are taken for one speaker when there are many folders."""
+    noise: tuple[str, ...] = ()
+    """Folders of noise."""
+    music: tuple[str, ...] = ()
+    """Folders of music."""
+    rirs: tuple[str, ...] = ()
+    """Folders of measured room impulse responses; simulated rooms are used besides them."""
+    validation_share: Annotated[float, Field(gt=0.0, lt=0.9)] = 0.25
+    """Share of the speakers (files, for noise and music) kept out of training, for choosing and calibrating."""
+
+
+class Augment(Node):
+    """How clean clips become what a microphone in a room hears."""
+
+    copies: PositiveInt = 3
+    """How often each spoken clip is used, every time in other surroundings."""
+    room_share: Share = 0.5
+    """Share of the clips heard through a room."""
+    rooms: Annotated[int, Field(ge=0)] = 48
+    """Rooms simulated (image-source method) for the run."""
+    noise_share: Share = 0.8
+    """Share of the clips with background noise, music or babble."""
+    snr_db: Span = (-2.0, 25.0)
+    """Level of the speech above the background."""
+    gain_db: Span = (-32.0, -3.0)
+    """Peak level of the speech relative to full scale."""
+    speed: Span = (0.85, 1.2)
+    """Speed change by resampling: tempo and pitch together."""
+    eq_db: Annotated[float, Field(ge=0.0, le=24.0)] = 8.0
+    """Largest boost or cut of the random equaliser."""
+    band_limit_share: Share = 0.2
+    """Share of the clips limited to a telephone-like or small-loudspeaker band."""
+    spec_time: Annotated[int, Field(ge=0)] = 2
+    """SpecAugment: time stripes blanked per example."""
+    spec_freq: Annotated[int, Field(ge=0)] = 2
+    """SpecAugment: frequency stripes blanked per example."""
+    vtlp: Annotated[float, Field(ge=0.0, le=0.5)] = 0.18
+    """Largest warp of the frequency axis (vocal tract length), micro front end only."""
+    tempo: Span = (0.86, 1.35)
+    """Stretch of the time axis of the features, micro front end only."""
+
+
+class Pretrain(Node):
+    """Learning to hear speech before learning the phrase: the model first imitates the speech embedding."""
+
+    steps: PositiveInt = 4000
+    """Steps spent on it; the result is cached and shared by every phrase with the same background."""
+    lr: PositiveFloat = 2e-3
+    """Peak learning rate."""
+
+
+class Distill(Node):
+    """Soft labels from a teacher: a speech_embedding head trained on the same clips."""
+
+    weight: Share = 0.6
+    """Share of the target that comes from the teacher."""
+    temperature: PositiveFloat = 1.5
+    """Softens the teacher's answers."""
+
+
+class Train(Node):
+    """The optimisation."""
+
+    steps: PositiveInt = 3000
+    """Optimiser steps."""
+    batch_size: PositiveInt = 128
+    """Windows per step."""
+    lr: PositiveFloat = 1e-3
+    """Peak learning rate of AdamW."""
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.01
+    """AdamW weight decay."""
+    schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
+    """Learning rate after the warmup."""
+    warmup: Share = 0.05
+    """Share of the steps over which the learning rate rises."""
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=0.5)] = 0.02
+    """Moves the targets 0 and 1 this far towards the middle."""
+    mixup: Annotated[float, Field(ge=0.0)] = 0.0
+    """Alpha of the Beta distribution examples are mixed with; 0 does not mix."""
+    positive_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
+    """Share of each batch that holds the phrase: the class balance."""
+    near_miss_share: Share = 0.06
+    """Share of each batch that holds near misses."""
+    hard_share: Share = 0.2
+    """Share of each batch taken from the mined hard negatives, once there are any."""
+    mine_every: Annotated[int, Field(ge=0)] = 500
+    """Steps between searches for hard negatives in the training streams; 0 never searches."""
+    ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.998
+    """Decay of the running average of the weights that is evaluated and exported; 0 uses the raw weights."""
+    clip_norm: PositiveFloat = 1.0
+    """Largest gradient norm."""
+    freeze_steps: Annotated[int, Field(ge=0)] = 0
+    """First steps in which only the last layer learns (after pretraining)."""
+    validate_every: PositiveInt = 300
+    """Steps between evaluations on streamed validation audio."""
+    patience: Annotated[int, Field(ge=0)] = 0
+    """Evaluations without a better checkpoint before training stops early; 0 never stops early."""
+    precision: Literal["float32", "bfloat16"] = "float32"
+    """Arithmetic of the forward pass; bfloat16 pays on machines with AMX or on GPUs."""
+    pretrain: Pretrain | None = None
+    """Learn to imitate the speech embedding first; null starts from nothing."""
+    distill: Distill | None = None
+    """Learn from a teacher's soft labels; null learns from the labels alone."""
+
+
+class Policy(Node):
+    """From scores to detections."""
+
+    smoothing: PositiveInt = 5
+    """Steps over which scores are averaged."""
+    release: Share = 0.3
+    """After a detection the smoothed score must fall below this share of the threshold before another."""
+    threshold: Share | None = None
+    """Smoothed score that counts as a detection; null is calibrated."""
+    cooldown_ms: Annotated[int, Field(ge=0)] = 500
+    """Time after a detection in which no other is given."""
+    warmup_ms: Annotated[int, Field(ge=0)] = 2000
+    """Time after the start in which nothing is detected, while the front end settles."""
+
+
+class Calibrate(Node):
+    """How the threshold is chosen, on validation audio only."""
+
+    rule: Literal["fa_per_hour", "far_frr"] = "fa_per_hour"
+    """fa_per_hour: lowest threshold that meets the target; far_frr: minimum of 2*FAR+FRR over 100 thresholds."""
+    fa_per_hour: PositiveFloat = 0.5
+    """Target of false accepts per hour of speech."""
+
+
+class Engine(Node):
+    """Where the work runs."""
+
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes for speaking, augmenting and features; 0 takes one per core."""
+
+
+class Recipe(Node):
+    """Everything decided before a run."""
+
+    format: Literal[1] = 1
+    """Version of this format."""
+    phrase: str
+    """The words that wake it, as they are written."""
+    language: str = "en-us"
+    """Language of the phrase, as espeak-ng names it (en-us, en-gb, de, fr-fr, es, ...)."""
+    seed: Annotated[int, Field(ge=0)] = 1
+    """Everything random follows from it."""
+    model: Model = Model()
+    """Which model."""
+    voices: Voices = Voices()
+    """Synthetic speech."""
+    phrases: Phrases = Phrases()
+    """Near misses."""
+    recordings: Recordings | None = None
+    """Own recordings of the phrase; null trains from the text alone."""
+    background: Background = Background()
+    """Real sound to stay silent for."""
+    augment: Augment = Augment()
+    """Surroundings."""
+    train: Train = Train()
+    """Optimisation."""
+    policy: Policy = Policy()
+    """Scores to detections."""
+    calibrate: Calibrate = Calibrate()
+    """Choice of the threshold."""
+    engine: Engine = Engine()
+    """Where the work runs."""
