@@ -1,0 +1,128 @@
+"""The shared speech embedding (Google, "Training Keyword Spotters with Limited and Synthesized Speech Data", 2020).
+
+96 values per 80 ms, each over 775 ms of a 32-channel mel spectrogram. The weights ship in the Apache-2.0 wheel
+`pyopen-wakeword` and run in LiteRT with XNNPACK. Two facts make it cheap:
+
+- Every convolution in it is unpadded in time and the strides multiply to 8 mel frames, so one call over a long
+  spectrogram gives exactly the values of many overlapping 76-frame calls, at about a seventh of the work.
+- The mel model limits its dynamic range within each call, so it is always called on the 1,760-sample chunks
+  that openWakeWord's runtimes use; then the result does not depend on how the audio arrives.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+from wakewright.core.audio import Samples
+from wakewright.core.errors import MissingPackage
+from wakewright.dsp.frontend import Frames
+
+CHANNELS = 96
+HOP = 1280
+MEL_CHUNK = 1760
+MEL_PER_HOP = 8
+MEL_WINDOW = 76
+MEL_BANDS = 32
+BLOCK = 64
+"""Embeddings computed in one call when that much audio has arrived (5.1 s)."""
+_CONTEXT = MEL_WINDOW - MEL_PER_HOP
+_SKIP = 4
+"""Mel frames before the first window, so that windows end where a chunk ends: 4 + 76 = 10 chunks of 8."""
+
+
+def model_folder() -> Path:
+    """Where the pyopen-wakeword wheel keeps its models. Raises MissingPackage when it is not installed."""
+    spec = importlib.util.find_spec("pyopen_wakeword")
+    if spec is None or spec.origin is None:
+        raise MissingPackage(
+            "the speech embedding's weights are missing",
+            got="no package pyopen-wakeword",
+            do="pip install pyopen-wakeword",
+        )
+    return Path(spec.origin).parent / "models"
+
+
+class _Net:
+    """One LiteRT interpreter with a fixed input shape."""
+
+    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
+        self._interpreter: Any = Interpreter(str(path), num_threads=1)
+        self._input = self._interpreter.get_input_details()[0]["index"]
+        self._interpreter.resize_tensor_input(self._input, shape)
+        self._interpreter.allocate_tensors()
+        self._output = self._interpreter.get_output_details()[0]["index"]
+
+    def __call__(self, values: Frames) -> Frames:
+        self._interpreter.set_tensor(self._input, values)
+        self._interpreter.invoke()
+        result: Frames = self._interpreter.get_tensor(self._output)
+        return result
+
+
+class SpeechEmbedding:
+    """Samples to speech embeddings, one per 80 ms."""
+
+    name = "speech_embedding"
+    channels = CHANNELS
+    hop = HOP
+    first_end = 9 * HOP + MEL_CHUNK
+
+    def __init__(self) -> None:
+        folder = model_folder()
+        self._mel = _Net(folder / "melspectrogram.tflite", (1, MEL_CHUNK))
+        self._single = _Net(folder / "embedding_model.tflite", (1, MEL_WINDOW, MEL_BANDS, 1))
+        self._path = folder / "embedding_model.tflite"
+        self._block: _Net | None = None
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything heard."""
+        self._pending = np.zeros(0, np.float32)
+        self._mels = np.zeros((0, MEL_BANDS), np.float32)
+        self._skip = _SKIP
+
+    def push(self, samples: Samples) -> Frames:
+        """(n,) float32 -> (m, 96) float32 embeddings completed by these samples."""
+        self._take_mels(samples)
+        ready = (len(self._mels) - _CONTEXT) // MEL_PER_HOP
+        if ready <= 0:
+            return np.zeros((0, CHANNELS), np.float32)
+        out = np.empty((ready, CHANNELS), np.float32)
+        done = 0
+        while ready - done >= BLOCK:
+            out[done : done + BLOCK] = self._embed(done, BLOCK)
+            done += BLOCK
+        for step in range(done, ready):
+            out[step] = self._embed(step, 1)
+        self._mels = self._mels[ready * MEL_PER_HOP :]
+        return out
+
+    def _take_mels(self, samples: Samples) -> None:
+        # int16 values as floats is what the mel model was made for
+        pending = np.concatenate([self._pending, np.clip(np.rint(samples * 32767.0), -32768, 32767)])
+        chunks = max(0, (len(pending) - MEL_CHUNK) // HOP + 1)
+        mels = [self._mels]
+        for chunk in range(chunks):
+            values = self._mel(pending[None, chunk * HOP : chunk * HOP + MEL_CHUNK].astype(np.float32))
+            mels.append(values.reshape(MEL_PER_HOP, MEL_BANDS) / 10.0 + 2.0)
+        self._pending = pending[chunks * HOP :]
+        joined = np.concatenate(mels)
+        skipped = min(self._skip, len(joined))
+        self._skip -= skipped
+        self._mels = joined[skipped:]
+
+    def _embed(self, first: int, count: int) -> Frames:
+        start = first * MEL_PER_HOP
+        mels = self._mels[start : start + _CONTEXT + count * MEL_PER_HOP]
+        if count == 1:
+            net = self._single
+        else:
+            if self._block is None:
+                self._block = _Net(self._path, (1, _CONTEXT + BLOCK * MEL_PER_HOP, MEL_BANDS, 1))
+            net = self._block
+        return net(mels[None, :, :, None]).reshape(count, CHANNELS)
