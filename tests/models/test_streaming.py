@@ -1,0 +1,87 @@
+"""Every registered model: fed whole equals fed in pieces equals resumed from a saved state; and keeps its word."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+import torch
+
+from wakewright.core.errors import RunError
+from wakewright.models import registry
+
+
+def _model(name: str) -> torch.nn.Module:
+    torch.manual_seed(0)
+    model = registry.create(registry.Dimensions(name))
+    with torch.no_grad():  # BatchNorm statistics that are not the identity
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                module.running_mean.uniform_(-0.2, 0.2)
+                module.running_var.uniform_(0.5, 2.0)
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+def test_pieces_equal_the_whole_and_resume_from_saved_state(name: str) -> None:
+    model = _model(name)
+    frames = torch.rand(2, 80 * model.stride, model.channels) * 5
+    whole, _ = model(frames, model.initial_state(2))
+    state, pieces, at = model.initial_state(2), [], 0
+    for steps in (1, 2, 30, 7, 40):
+        logits, state = model(frames[:, at : at + steps * model.stride], state)
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        buffer.seek(0)
+        state = torch.load(buffer, weights_only=True)
+        pieces.append(logits)
+        at += steps * model.stride
+    torch.testing.assert_close(torch.cat(pieces, 1), whole, rtol=0, atol=2e-6)
+    assert whole.shape == (2, 80)
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+def test_a_trained_window_is_what_the_stream_gives(name: str) -> None:
+    model = _model(name)
+    past = -(-model.receptive_field // model.stride)
+    frames = torch.rand(1, (past + 5) * model.stride, model.channels) * 5
+    streamed, _ = model(frames, model.initial_state(1))
+    window = frames[:, frames.shape[1] - model.receptive_field :]
+    alone, state = model(window)
+    assert state is None
+    assert alone.shape == (1, 1)
+    torch.testing.assert_close(alone[0, -1], streamed[0, -1], rtol=0, atol=2e-6)
+    with pytest.raises(RuntimeError):
+        model(window[:, 1:])
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+def test_nothing_later_is_heard(name: str) -> None:
+    model = _model(name)
+    frames = torch.rand(1, 60 * model.stride, model.channels)
+    before, _ = model(frames, model.initial_state(1))
+    changed = frames.clone()
+    changed[:, 40 * model.stride :] += 3
+    after, _ = model(changed, model.initial_state(1))
+    torch.testing.assert_close(before[:, :40], after[:, :40], rtol=0, atol=0)
+    assert not torch.equal(before[:, 40:], after[:, 40:])
+
+
+@pytest.mark.parametrize("name", registry.NAMES)
+def test_saved_models_load_with_their_dimensions(name: str, tmp_path: Path) -> None:
+    model = registry.create(registry.Dimensions(name, width=0.5)).eval()
+    registry.save(tmp_path / "model.pt", model)
+    again = registry.load(tmp_path / "model.pt")
+    frames = torch.rand(1, model.receptive_field, model.channels)
+    torch.testing.assert_close(model(frames)[0], again(frames)[0], rtol=0, atol=0)
+    assert registry.parameters(again) < registry.parameters(registry.create(registry.Dimensions(name)))
+    assert registry.frontend_of(name) == model.frontend
+
+
+def test_a_missing_or_foreign_model_file_says_so(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="train first"):
+        registry.load(tmp_path / "model.pt")
+    torch.save([1, 2], tmp_path / "other.pt")
+    with pytest.raises(RunError, match="not a wakewright model"):
+        registry.load(tmp_path / "other.pt")

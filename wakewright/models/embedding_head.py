@@ -1,0 +1,68 @@
+"""A small head over the frozen shared speech embedding: 16 embeddings (1.28 s, hearing 2 s) to one logit.
+
+Each embedding is normalised and projected to a few values before time is looked at, so that the head cannot
+memorise a synthetic voice through 16 x 96 free weights; then one temporal layer sees the whole window.
+The window is openWakeWord's, 16 x 96.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from wakewright.models.layers import State, StreamConv
+from wakewright.models.registry import Dimensions
+
+WINDOW = 16
+CHANNELS = 96
+
+
+class EmbeddingHead(nn.Module):
+    """Speech embeddings to logits, one per 80 ms."""
+
+    frontend = "speech_embedding"
+    channels = CHANNELS
+    stride = 1
+    receptive_field = WINDOW
+
+    def __init__(self, dims: Dimensions) -> None:
+        super().__init__()
+        self.dims = dims
+        narrow, wide = max(4, round(32 * dims.width)), max(8, round(64 * dims.width))
+        self.feature_channels = wide
+        self.register_buffer("mean", torch.zeros(CHANNELS))
+        self.register_buffer("scale", torch.ones(CHANNELS))
+        self.project = nn.Linear(CHANNELS, narrow)
+        self.temporal = StreamConv(narrow, wide, WINDOW, norm=False)
+        self.dropout = nn.Dropout(0.3)
+        self.last = nn.Linear(wide, 1)
+
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Store the mean and standard deviation (channels,) of the training frames."""
+        self.mean.copy_(mean)  # type: ignore[operator]
+        self.scale.copy_(1.0 / (std + 1e-3))  # type: ignore[operator]
+
+    def initial_state(self, batch: int) -> State:
+        """The state after endless silence."""
+        return (torch.zeros(batch, WINDOW - 1, CHANNELS),)
+
+    def features(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, time, 96) -> (batch, steps, wide)."""
+        if state is not None:
+            # the raw frames are the state: what runs on the device is then the plain 16 x 96 window
+            frames = torch.cat([state[0], frames], dim=1)
+            state = (frames[:, frames.shape[1] - WINDOW + 1 :],)
+        normal = ((frames - self.mean) * self.scale).clamp(-4, 4)
+        hidden, _ = self.temporal(torch.relu(self.project(normal)))
+        return self.dropout(hidden), state
+
+    def classify(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, steps, wide) -> (batch, steps)."""
+        logits: Tensor = self.last(features).squeeze(-1)
+        return logits, state
+
+    def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, time, 96) -> (batch, steps) logits."""
+        hidden, state = self.features(frames, state)
+        logits, _ = self.classify(hidden)
+        return logits, state

@@ -1,0 +1,102 @@
+"""Models by name, and what they all share."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from wakewright.core.errors import RunError
+from wakewright.core.files import write_bytes
+from wakewright.models.layers import State
+
+
+@dataclasses.dataclass(frozen=True)
+class Dimensions:
+    """Everything needed to build a model again; stored beside its weights."""
+
+    name: str
+    """Name in the registry."""
+    width: float = 1.0
+    """Multiplies the channels of every layer."""
+
+
+class StreamingModel(Protocol):
+    """Frames to logits, all at once or piece by piece."""
+
+    dims: Dimensions
+    frontend: str
+    """Name of the front end whose frames it takes."""
+    channels: int
+    """Values per frame."""
+    stride: int
+    """Frames per output."""
+    receptive_field: int
+    """Frames behind one output."""
+    feature_channels: int
+    """Values per step of `features`."""
+
+    def features(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, time, channels) -> (batch, steps, feature_channels): everything but the last layer."""
+        ...
+
+    def classify(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, steps, feature_channels) -> (batch, steps) logits."""
+        ...
+
+    def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, time, channels) -> (batch, steps) logits and the state to go on from."""
+        ...
+
+    def initial_state(self, batch: int) -> State:
+        """The state after endless silence."""
+        ...
+
+
+def create(dims: Dimensions) -> Any:
+    """Build the model of these dimensions, with fresh weights. Raises KeyError for an unknown name."""
+    from wakewright.models.embedding_head import EmbeddingHead
+    from wakewright.models.mixednet import MixedNet
+    from wakewright.models.tc_resnet import TcResNet
+
+    kinds: dict[str, Any] = {"speech_embedding": EmbeddingHead, "mixednet": MixedNet, "tc_resnet": TcResNet}
+    return kinds[dims.name](dims)
+
+
+NAMES = ("speech_embedding", "mixednet", "tc_resnet")
+"""Every model that `create` builds."""
+
+
+def frontend_of(name: str) -> str:
+    """The front end of the model called `name`, without building it."""
+    return "speech_embedding" if name == "speech_embedding" else "micro"
+
+
+def parameters(model: nn.Module) -> int:
+    """Number of trained values."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def save(path: Path | str, model: Any, **extra: Any) -> None:
+    """Write weights and dimensions atomically; loads with `weights_only=True`."""
+    buffer = io.BytesIO()
+    weights = {k: v.detach().cpu() for k, v in model.state_dict().items()}
+    torch.save({"dims": dataclasses.asdict(model.dims), "weights": weights, **extra}, buffer)
+    write_bytes(path, buffer.getvalue())
+
+
+def load(path: Path | str) -> Any:
+    """Build the model stored at `path`, in evaluation mode. Raises RunError when it is missing or not a model."""
+    path = Path(path)
+    if not path.is_file():
+        raise RunError(f"no model at {path}", got="no such file", do="train first: wakewright train PHRASE")
+    stored = torch.load(path, map_location="cpu", weights_only=True)
+    if not isinstance(stored, dict) or "dims" not in stored:
+        raise RunError(f"{path} is not a wakewright model", got=type(stored).__name__, do="name a run's model.pt")
+    model = create(Dimensions(**stored["dims"]))
+    model.load_state_dict(stored["weights"])
+    return model.eval()
