@@ -22,7 +22,9 @@ ModelName = Literal["speech_embedding", "tc_resnet", "mixednet"]
 class Node(BaseModel):
     """Common ground of every part of the recipe: frozen, no unknown keys, docstrings are descriptions."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=())
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False
+    )
 
     @model_validator(mode="after")
     def _spans_rise(self) -> Node:
