@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import soundfile
@@ -36,38 +40,90 @@ def load(path: Path | str, *, mono: bool = True) -> Samples:
     values which are not finite.
     """
     path = Path(path)
-    if not path.is_file():
-        raise AudioError(f"no recording at {path}", got="no such file", do="check the path")
-    if path.stat().st_size == 0:
-        raise AudioError(f"{path} cannot be used", got="an empty file of 0 bytes", do="remove it or record it again")
-    try:
-        with soundfile.SoundFile(path) as file:
-            declared, rate = file.frames, file.samplerate
-            samples = file.read(dtype="float32", always_2d=True)
-    except (soundfile.LibsndfileError, RuntimeError) as error:
-        reason = str(error).split(":")[-1].strip().rstrip(".")
-        raise AudioError(
-            f"{path} cannot be read as audio",
-            got=reason,
-            do="convert it to WAV or FLAC, or remove it",
-        ) from error
+    with _opened(path) as file:
+        declared, rate = file.frames, file.samplerate
+        samples = file.read(dtype="float32", always_2d=True)
     if len(samples) == 0:
-        raise AudioError(f"{path} cannot be used", got="0 samples", do="remove it or record it again")
-    if 0 < len(samples) < declared < 2**62:
-        raise AudioError(
-            f"{path} is cut off",
-            got=f"{len(samples)} of {declared} samples",
-            do="copy it again from where it came, or remove it",
-        )
+        raise _without_samples(path)
+    if len(samples) < declared < _UNKNOWN_FRAMES:
+        raise _cut_off(path, f"{len(samples)} of {declared} samples")
     if not np.isfinite(samples).all():
         raise AudioError(
             f"{path} cannot be used",
             got=f"{int((~np.isfinite(samples)).sum())} values that are NaN or infinite",
-            do="export it again from the program that made it, or remove it",
+            do="remove it, or export it again from the program that made it",
         )
     if mono:
         return resample(samples.mean(axis=1, dtype=np.float32), rate)
     return resample(samples, rate)
+
+
+def duration(path: Path | str) -> float:
+    """Length of a recording in seconds, from its header: nothing is decoded.
+
+    Raises AudioError as `load` does, except for damage that only decoding can find.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        frames, rate = file.frames, file.samplerate
+    if frames >= _UNKNOWN_FRAMES:  # a stream whose header does not tell
+        return len(load(path)) / SAMPLE_RATE
+    if frames == 0:
+        raise _without_samples(path)
+    return float(frames / rate)
+
+
+_UNKNOWN_FRAMES = 2**62
+_UNKNOWN_BYTES = 0x7FFF0000  # a writer that could not seek leaves a size from here on, or 0
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    if not path.is_file():
+        raise AudioError(f"no recording at {path}", got="no such file", do="check the path")
+    try:
+        if path.stat().st_size == 0:
+            raise AudioError(
+                f"{path} cannot be used", got="an empty file of 0 bytes", do="remove it, or record it again"
+            )
+        _refuse_cut_off(path)
+        with soundfile.SoundFile(path) as file:
+            yield file
+    except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
+        reason = getattr(error, "strerror", None) or str(error).split(":")[-1].strip().rstrip(".")
+        if "does not exist" in reason:  # what libsndfile says of an MP3 without a single frame
+            reason = "no sound in a known format"
+        raise AudioError(
+            f"{path} cannot be read as audio", got=reason, do="remove it, or convert it to WAV or FLAC"
+        ) from error
+
+
+def _refuse_cut_off(path: Path) -> None:
+    """Raise AudioError when a WAV or AIFF file ends before the sound that its header promises.
+
+    libsndfile plays such a file as if it were whole, so the chunks are walked here.
+    """
+    with path.open("rb") as stream:
+        form = stream.read(12)
+        wanted = {b"RIFFWAVE": b"data", b"FORMAIFF": b"SSND", b"FORMAIFC": b"SSND"}.get(form[:4] + form[8:])
+        order: Literal["little", "big"] = "little" if form[:4] == b"RIFF" else "big"
+        while wanted and len(chunk := stream.read(8)) == 8:
+            declared = int.from_bytes(chunk[4:], order)
+            if chunk[:4] != wanted:
+                stream.seek(declared + declared % 2, 1)
+                continue
+            present = path.stat().st_size - stream.tell()
+            if present < declared < _UNKNOWN_BYTES:
+                raise _cut_off(path, f"{present} of {declared} bytes of sound")
+            return
+
+
+def _cut_off(path: Path, got: str) -> AudioError:
+    return AudioError(f"{path} is cut off", got=got, do="remove it, or copy it again from where it came")
+
+
+def _without_samples(path: Path) -> AudioError:
+    return AudioError(f"{path} cannot be used", got="0 samples", do="remove it, or record it again")
 
 
 def write_wav(path: Path | str, samples: Samples) -> None:
@@ -78,20 +134,31 @@ def write_wav(path: Path | str, samples: Samples) -> None:
 
 def to_int16(samples: Samples) -> NDArray[np.int16]:
     """(samples,) float32 in -1..1 -> int16, rounded, clipped."""
-    return np.clip(np.rint(samples * 32767.0), -32768, 32767).astype(np.int16)
+    return np.asarray(np.clip(np.rint(samples * 32767.0), -32768, 32767), dtype=np.int16)
 
 
 def find_audio(folder: Path | str) -> list[Path]:
     """Every audio file below `folder` in sorted order, or the file itself when `folder` is one.
 
-    Raises AudioError when there is nothing.
+    Links to folders are followed, each real folder once; files whose name begins with a dot are left
+    out. Raises AudioError when there is nothing.
     """
     folder = Path(folder)
     if folder.is_file():
         return [folder]
     if not folder.is_dir():
         raise AudioError(f"no audio at {folder}", got="no such file or folder", do="check the path")
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and p.is_file())
+    found: list[Path] = []
+    seen: set[Path] = set()
+    for name, below, files in os.walk(folder, followlinks=True):
+        real = Path(name).resolve()
+        if real in seen:  # a link back up the tree would never end
+            below.clear()
+            continue
+        seen.add(real)
+        here = Path(name)
+        found += [here / f for f in files if here.joinpath(f).suffix.lower() in AUDIO_SUFFIXES and f[0] != "."]
+    found = sorted(p for p in found if p.is_file())
     if not found:
         raise AudioError(
             f"no audio in {folder}",
