@@ -96,9 +96,11 @@ class Manifest:
 def split_by_speaker(clips: Iterable[Clip], *, seed: int, validation_share: float) -> tuple[Manifest, Manifest]:
     """Split into (train, validation) so that every speaker falls wholly into one part, per source.
 
-    Each source (engine or corpus) gives about `validation_share` of its speakers, at least one when it has two or
-    more. A speaker's part depends on the seed and on the speakers' hashes alone, so clips added later
-    to known speakers never move others.
+    A clip without a speaker stands for itself. A speaker's part follows from a hash of seed, source and speaker, so
+    about `validation_share` of a source's speakers are held out, and clips or speakers added later move nobody else.
+    The one exception: a source of two or more speakers gives at least one to each part; where the hashes put all on
+    one side, the speaker nearest to the other goes over, and goes back once a newcomer belongs there. A source with a
+    single speaker is trained on.
     """
     by_source: dict[str, dict[str, list[Clip]]] = {}
     for clip in clips:
@@ -106,11 +108,24 @@ def split_by_speaker(clips: Iterable[Clip], *, seed: int, validation_share: floa
     train: list[Clip] = []
     validation: list[Clip] = []
     for source in sorted(by_source):
-        speakers = by_source[source]
-        order = sorted(speakers, key=lambda s: hashlib.sha256(f"{seed}/{source}/{s}".encode()).digest())
-        held = round(len(order) * validation_share)
-        if validation_share > 0 and len(order) > 1:
-            held = min(max(1, held), len(order) - 1)
-        for i, speaker in enumerate(order):
-            (validation if i < held else train).extend(speakers[speaker])
+        held = _held_out(source, by_source[source], seed, validation_share)
+        for speaker in sorted(by_source[source]):
+            (validation if speaker in held else train).extend(by_source[source][speaker])
     return Manifest(tuple(train)), Manifest(tuple(validation))
+
+
+def _held_out(source: str, speakers: Iterable[str], seed: int, share: float) -> set[str]:
+    places = {s: _place(f"{seed}/{source}/{s}") for s in speakers}
+    held = {s for s, place in places.items() if place < share}
+    if share <= 0 or len(places) == 1:
+        return set()
+    if not held:
+        held.add(min(places, key=places.__getitem__))
+    elif len(held) == len(places):
+        held.remove(max(places, key=places.__getitem__))
+    return held
+
+
+def _place(name: str) -> float:
+    """A number in 0..1 that depends on the name alone."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7]) / 2**56
