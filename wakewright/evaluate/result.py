@@ -1,0 +1,216 @@
+"""What an evaluation found: plain frozen records that are written as JSON and read back unchanged.
+
+Rates and shares keep the counts they come from, so that nothing can be printed without its evidence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from wakewright.core.errors import RunError
+from wakewright.core.files import write_json
+from wakewright.evaluate.intervals import rate_interval, share_interval
+
+
+@dataclasses.dataclass(frozen=True)
+class Rate:
+    """Events per hour."""
+
+    count: int
+    hours: float
+    per_hour: float | None
+    """None when no time was measured."""
+    low: float
+    """95 %, Garwood."""
+    high: float | None
+    """For a count of zero one-sided: 2.996 / hours. None when no time was measured."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """Misses among wake words."""
+
+    count: int
+    total: int
+    share: float | None
+    """None when nothing was tried."""
+    low: float
+    """95 %: Clopper-Pearson at a fixed threshold, bootstrap where the threshold follows from a false-accept rate."""
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """The miss rate at a false-accept rate, or at the calibrated threshold."""
+
+    target_fa_per_hour: float | None
+    """The rate asked for; None for the calibrated threshold."""
+    threshold: float
+    missed: Share
+    false_accepts: Rate
+    """At this threshold."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A DET curve, one entry per number of false accepts allowed, rising from none."""
+
+    false_accepts: tuple[int, ...]
+    hours: float
+    frr: tuple[float, ...]
+    low: tuple[float, ...]
+    """95 % bootstrap band."""
+    high: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Delay:
+    """Seconds from the end of the word to the detection."""
+
+    median_s: float
+    p90_s: float
+    detected: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """The wake words heard in one way, such as clean or with noise at 10 dB."""
+
+    name: str
+    chosen: Point
+    """At the calibrated threshold."""
+    points: tuple[Point, ...]
+    """At the false-accept rates asked for."""
+    curve: Curve
+    eer: float | None
+    """Equal error rate over two-second windows."""
+    pauc: float | None
+    """Area under the ROC curve up to a false-positive rate of 10 %, divided by it: 1 is perfect."""
+    delay: Delay | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Silence:
+    """Sound without the wake word, and how often it woke the detector at the calibrated threshold."""
+
+    name: str
+    false_accepts: Rate
+    real_hours: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Group:
+    """Misses in one group of the wake words."""
+
+    name: str
+    missed: Share
+
+
+@dataclasses.dataclass(frozen=True)
+class Breakdown:
+    """The misses of the first condition, by one label."""
+
+    label: str
+    groups: tuple[Group, ...]
+    left_out: int = 0
+    """Groups not shown, those with the fewest misses."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """A source of false accepts."""
+
+    name: str
+    false_accepts: Rate
+
+
+@dataclasses.dataclass(frozen=True)
+class Histogram:
+    """How the scores lie: shares per bin, each side summing to 1."""
+
+    edges: tuple[float, ...]
+    positives: tuple[float, ...]
+    """Highest score of each wake word."""
+    negatives: tuple[float, ...]
+    """Highest score of each two seconds without it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class History:
+    """One curve of the training."""
+
+    name: str
+    steps: tuple[float, ...]
+    values: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Sample:
+    """A sound to listen to, by its path relative to the run folder."""
+
+    path: str
+    label: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """Everything an evaluation found."""
+
+    phrase: str
+    model: str
+    threshold: float
+    threshold_origin: str
+    """One sentence: how the threshold was chosen, on what."""
+    conditions: tuple[Condition, ...]
+    """The first is the headline."""
+    silences: tuple[Silence, ...]
+    """The first gives the hours of the DET curve."""
+    breakdowns: tuple[Breakdown, ...] = ()
+    worst: tuple[Source, ...] = ()
+    histogram: Histogram | None = None
+    history: tuple[History, ...] = ()
+    advice: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    recipe: str = ""
+    """The resolved recipe, as YAML."""
+    samples: tuple[Sample, ...] = ()
+    created: str = ""
+    """When, as ISO 8601."""
+
+
+def rate(count: int, hours: float) -> Rate:
+    """A count in a time, with its interval."""
+    low, high = rate_interval(count, hours)
+    return Rate(count, hours, count / hours if hours > 0 else None, low, None if math.isinf(high) else high)
+
+
+def share(count: int, total: int, interval: tuple[float, float] | None = None) -> Share:
+    """A count in a total, with the exact interval unless another is given."""
+    low, high = share_interval(count, total) if interval is None else interval
+    return Share(count, total, count / total if total else None, float(low), float(high))
+
+
+def write_result(path: Path | str, result: Result) -> None:
+    """Write as JSON, atomically. Raises ValueError for a number that is not finite."""
+    write_json(path, dataclasses.asdict(result))
+
+
+def read_result(path: Path | str) -> Result:
+    """Read what `write_result` wrote. Raises RunError when it is missing or is something else."""
+    path = Path(path)
+    if not path.is_file():
+        raise RunError(f"no evaluation at {path}", got="no such file", do="run: wakewright evaluate RUN")
+    try:
+        return TypeAdapter(Result).validate_json(path.read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RunError(
+            f"{path} is not an evaluation result",
+            got=f"{where or 'file'}: {first['msg']}",
+            do="evaluate the run again",
+        ) from error

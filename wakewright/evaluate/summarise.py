@@ -1,0 +1,195 @@
+"""From trials and negatives to a Result: every number of the report, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from wakewright.core.errors import InputError
+from wakewright.evaluate.bootstrap import REPLICATES, bootstrap_frr
+from wakewright.evaluate.calibrate import Calibration
+from wakewright.evaluate.metrics import DetCurve, Negatives, Trial, allowed_count, det_curve, no_negatives
+from wakewright.evaluate.result import (
+    Breakdown,
+    Condition,
+    Curve,
+    Delay,
+    Group,
+    Histogram,
+    Point,
+    Result,
+    Silence,
+    Source,
+    rate,
+    share,
+)
+from wakewright.evaluate.shares import equal_error_rate, latency, misses_by, partial_auc, worst_sources
+
+RATES = (0.5, 1.0, 2.0)
+"""False accepts per hour at which the miss rate is reported."""
+CURVE_TOP = 20.0
+"""The DET curve ends at this many false accepts per hour: nobody lives with more."""
+CURVE_POINTS = 80
+GROUPS_SHOWN = 12
+BINS = 40
+
+
+def summarise(
+    conditions: Mapping[str, Sequence[Trial]],
+    negatives: Mapping[str, Negatives],
+    threshold: float,
+    *,
+    phrase: str,
+    model: str,
+    calibration: Calibration | None = None,
+    rates: Sequence[float] = RATES,
+    seed: int = 1,
+    replicates: int = REPLICATES,
+) -> Result:
+    """Trials by condition and negatives by kind, at the calibrated threshold -> Result.
+
+    The first of the negatives gives the hours for every DET curve. History, recipe, advice, samples and date are added
+    by the caller with dataclasses.replace. Raises InputError when there is no condition, or no negatives at all.
+    """
+    if not conditions or not negatives:
+        raise InputError(
+            "nothing to evaluate",
+            got=f"{len(conditions)} conditions with wake words and {len(negatives)} kinds of other sound",
+            do="give recordings of the wake word and of other speech",
+        )
+    main = next(iter(negatives.values()))
+    headline = next(iter(conditions.values()))
+    return Result(
+        phrase=phrase,
+        model=model,
+        threshold=float(threshold),
+        threshold_origin=_origin(calibration),
+        conditions=tuple(
+            _condition(name, trials, main, threshold, rates, seed, replicates) for name, trials in conditions.items()
+        ),
+        silences=tuple(
+            Silence(name, rate(heard.count(threshold), heard.hours), heard.real_hours)
+            for name, heard in negatives.items()
+        ),
+        breakdowns=_breakdowns(headline, threshold),
+        worst=tuple(
+            Source(s.source, rate(s.count, s.hours))
+            for s in worst_sources(sum(negatives.values(), no_negatives()), threshold)
+        ),
+        histogram=_histogram(headline, main),
+        warnings=_warnings(headline, main, rates) + (calibration.notes if calibration else ()),
+    )
+
+
+def _condition(
+    name: str,
+    trials: Sequence[Trial],
+    negatives: Negatives,
+    threshold: float,
+    rates: Sequence[float],
+    seed: int,
+    replicates: int,
+) -> Condition:
+    """Everything about one condition."""
+    curve = det_curve(trials, negatives)
+    counts = _curve_counts(curve)
+    targets = [*rates, *(count / curve.hours for count in counts)]
+    bands = bootstrap_frr(trials, negatives, targets, seed=seed, replicates=replicates)
+    points = []
+    for target, band in zip(rates, bands, strict=False):
+        at = curve.operating_at(target)
+        points.append(
+            Point(target, at.threshold, share(at.misses, at.positives, tuple(band)), rate(at.false_accepts, at.hours))
+        )
+    at = curve.at(threshold)
+    chosen = Point(None, at.threshold, share(at.misses, at.positives), rate(at.false_accepts, at.hours))
+    band = bands[len(rates) :]
+    heights = np.asarray([trial.peak for trial in trials])
+    measurable = heights.size > 0 and negatives.windows.size > 0
+    found = latency(trials, threshold)
+    return Condition(
+        name=name,
+        chosen=chosen,
+        points=tuple(points),
+        curve=Curve(
+            false_accepts=tuple(counts),
+            hours=curve.hours,
+            frr=tuple(curve.frr_at(count / curve.hours) for count in counts),
+            low=tuple(band[:, 0].tolist()),
+            high=tuple(band[:, 1].tolist()),
+        ),
+        eer=equal_error_rate(heights, negatives.windows) if measurable else None,
+        pauc=partial_auc(heights, negatives.windows) if measurable else None,
+        delay=Delay(found.median_s, found.p90_s, found.detected) if found else None,
+    )
+
+
+def _curve_counts(curve: DetCurve) -> list[int]:
+    """Numbers of false accepts the curve is drawn at: none, then evenly spread over the logarithm."""
+    if curve.hours <= 0 or not curve.positives:
+        return []
+    top = max(1, allowed_count(CURVE_TOP, curve.hours))
+    spread = np.unique(np.round(np.geomspace(1, top, CURVE_POINTS)).astype(int))
+    return [0, *spread.tolist()]
+
+
+def _breakdowns(trials: Sequence[Trial], threshold: float) -> tuple[Breakdown, ...]:
+    """One table per label that takes at least two values."""
+    tables = []
+    for label in dict.fromkeys(label for trial in trials for label in trial.groups):
+        rows = misses_by(trials, label, threshold)
+        if len(rows) < 2:
+            continue
+        shown = rows
+        if len(rows) > GROUPS_SHOWN:
+            shown = tuple(sorted(rows, key=lambda row: (-row.misses, -row.frr))[:GROUPS_SHOWN])
+        groups = tuple(Group(row.group, share(row.misses, row.positives)) for row in shown)
+        tables.append(Breakdown(label, groups, len(rows) - len(shown)))
+    return tuple(tables)
+
+
+def _histogram(trials: Sequence[Trial], negatives: Negatives) -> Histogram | None:
+    """Scores of both sides, or None when one is empty."""
+    if not trials or not negatives.windows.size:
+        return None
+    edges = np.linspace(0.0, 1.0, BINS + 1)
+    words = np.histogram(np.clip([trial.peak for trial in trials], 0.0, 1.0), edges)[0]
+    others = np.histogram(np.clip(negatives.windows, 0.0, 1.0), edges)[0]
+    return Histogram(
+        tuple(edges.tolist()), tuple((words / words.sum()).tolist()), tuple((others / others.sum()).tolist())
+    )
+
+
+def _origin(calibration: Calibration | None) -> str:
+    """How the threshold was chosen."""
+    if calibration is None:
+        return "given by hand"
+    how = {
+        "count": "by counting false accepts",
+        "tail": "by extrapolating the tail of the highest peaks",
+        "minimum": "as the minimum of 2 FAR + FRR",
+    }[calibration.method]
+    return f"chosen {how} on {calibration.hours:.2g} h of validation audio"
+
+
+def _warnings(trials: Sequence[Trial], negatives: Negatives, rates: Sequence[float]) -> tuple[str, ...]:
+    """What a reader must know before believing the numbers."""
+    found = []
+    if negatives.real_hours <= 0:
+        found.append("This false-accept figure has never heard a real voice: all the sound was synthetic.")
+    elif negatives.real_hours < 0.9 * negatives.hours:
+        found.append(
+            f"Only {negatives.real_hours:.2g} of the {negatives.hours:.2g} h behind the false-accept figure are real."
+        )
+    blind = [f"{target:g}" for target in rates if allowed_count(target, negatives.hours) == 0]
+    if blind:
+        found.append(
+            f"{negatives.hours:.2g} h cannot show {' or '.join(blind)} false accepts per hour: those columns give "
+            "the miss rate with no false accept at all."
+        )
+    if 0 < len(trials) < 100:
+        found.append(f"Only {len(trials)} wake words were tried: mind the intervals.")
+    if not trials:
+        found.append("No wake word was tried, so nothing is known about misses.")
+    return tuple(found)
