@@ -1,0 +1,261 @@
+"""What is spoken besides the phrase: near misses that must not wake it, and ordinary sentences.
+
+Everything is checked by sound: no text may contain a stretch that sounds like the phrase or one of its spellings
+(see `Sound.of`), however it is written: "a lexus" is "alexa".
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from wakewright.core.errors import PhraseError
+from wakewright.core.recipe import Recipe
+from wakewright.data import sentences as grammar
+from wakewright.data.lexicon import is_vowel_letter, letters, lexicon
+from wakewright.data.phonemes import Phonemes, distance, gap, is_vowel, phonemes, span_distance
+
+_BANDS = (0.5, 0.3, 0.2)
+"""Shares of the near misses drawn from the nearest, the middle and the farthest third of the useful distances."""
+_FARTHEST = 0.75
+"""A candidate farther than this share of the whole phrase is no near miss any more."""
+_MIX = {"words": 0.5, "pieces": 0.15, "invented": 0.35}
+"""Shares of the near misses made of common words, of pieces of the phrase, and of pseudo-words."""
+_TRIES = 60
+"""Draws per wanted text before giving up: reached only where a language hardly has other words."""
+
+
+@dataclass(frozen=True)
+class Sound:
+    """How the phrase may be said, and how far from it another text must stay."""
+
+    language: str
+    forms: tuple[Phonemes, ...]
+    """The phrase, then its other spellings."""
+    limit: float
+    """Smallest distance, in phonemes, of a text that is not the phrase."""
+    size: float
+    """What it costs to leave the whole phrase out: its length in phonemes, weak ones counting less."""
+
+    @classmethod
+    def of(cls, recipe: Recipe) -> Sound:
+        """From a recipe. The limit is `phrases.min_distance`, but at most a third of a very short phrase.
+
+        Without that a two-phoneme word would be "heard" in every sentence, and none could be spoken. Raises
+        PhraseError when espeak-ng finds nothing to say, RecipeError for a language it lacks.
+        """
+        texts = (recipe.phrase, *recipe.phrases.spellings)
+        forms = tuple(phonemes(text, recipe.language) for text in texts)
+        for text, form in zip(texts, forms, strict=True):
+            if not form:
+                raise PhraseError(
+                    "the phrase cannot be spoken",
+                    got=f"{text!r}, in which espeak-ng finds no sound in {recipe.language}",
+                    do="write it in letters, as it sounds",
+                )
+        size = sum(map(gap, forms[0]))
+        return cls(recipe.language, forms, min(recipe.phrases.min_distance, size / 3), size)
+
+    def away(self, text: str) -> float:
+        """Distance in phonemes of the stretch of `text` that sounds most like the phrase; infinite for silence."""
+        heard = phonemes(text, self.language)
+        return min(span_distance(form, heard) for form in self.forms) if heard else math.inf
+
+    def clear(self, text: str) -> bool:
+        """Whether `text` is spoken, and nowhere sounds like the phrase."""
+        return self.limit <= self.away(text) < math.inf
+
+
+def avoided(recipe: Recipe) -> list[str]:
+    """`phrases.avoid`, without repetitions. Raises PhraseError for one that sounds exactly like the phrase."""
+    sound = Sound.of(recipe)
+    for text in recipe.phrases.avoid:
+        if sound.away(text) == 0.0:
+            raise PhraseError(
+                "phrases.avoid: cannot be told from the phrase by its sound",
+                got=f"{text!r} beside {recipe.phrase!r}",
+                do="remove it from phrases.avoid, or choose another phrase",
+            )
+    return list(dict.fromkeys(recipe.phrases.avoid))
+
+
+def near_misses(recipe: Recipe, count: int, rng: np.random.Generator) -> list[str]:
+    """Texts that sound a little like the phrase, none of which is it; `phrases.avoid` first, and always.
+
+    Made of common words that sound alike, alone or together; of the phrase's own pieces (first words, last words,
+    cut at a syllable, swapped, after another first word); and of pseudo-words with some letters changed. Spread over
+    distances from `Sound.limit` up. Distinct in writing and in sound; the same for the same generator state. Fewer
+    than `count` only when the language offers no more. Raises PhraseError, RecipeError.
+    """
+    sound = Sound.of(recipe)
+    texts = avoided(recipe)
+    heard = {phonemes(text, recipe.language) for text in texts}
+    sources = {
+        "pieces": _shuffled(_pieces(recipe), rng),
+        "words": _alike(recipe, sound, rng),
+        "invented": _invented(recipe, rng),
+    }
+    quota = {name: math.ceil(share * max(0, count - len(texts))) for name, share in _MIX.items()}
+    for name in ("pieces", "words", "invented", "invented"):  # what one source lacks, the last makes up for
+        wanted = min(count, len(texts) + quota[name])
+        bands = _Bands(sound, wanted - len(texts))
+        for text in itertools.islice(sources[name], _TRIES * max(1, quota[name])):
+            if len(texts) >= wanted:
+                break
+            said = phonemes(text, recipe.language)
+            if said not in heard and bands.take(sound.away(text), free=name == "pieces"):
+                heard.add(said)
+                texts.append(text)
+        quota["invented"] = max(quota["invented"], count - len(texts)) if name == "invented" else quota["invented"]
+    return texts
+
+
+class _Bands:
+    """Keeps the near misses from crowding at one distance: each band of distances has its share."""
+
+    def __init__(self, sound: Sound, count: int) -> None:
+        self._low = sound.limit
+        self._high = max(_FARTHEST * sound.size, sound.limit + 0.1)
+        self._left = [math.ceil(share * count) for share in _BANDS]
+        self._refused = 0
+
+    def take(self, away: float, *, free: bool) -> bool:
+        """Whether a text that far away is wanted; `free` ones need only be far enough."""
+        if not self._low <= away < math.inf:
+            return False
+        if free:
+            return True
+        if away > self._high:
+            return False
+        place = min(int(len(_BANDS) * (away - self._low) / (self._high - self._low)), len(_BANDS) - 1)
+        if self._left[place] <= 0:
+            # a full band opens again when the others stay empty for long: few languages fill all three
+            self._refused += 1
+            if self._refused < 20:
+                return False
+        self._refused = 0
+        self._left[place] -= 1
+        return True
+
+
+def sentences(recipe: Recipe, count: int, rng: np.random.Generator) -> list[str]:
+    """Ordinary sentences of 2 to 12 words, distinct, none of which contains or sounds like the phrase.
+
+    English comes from sentence patterns; languages with a word list from its words and numbers in any order; others
+    from pseudo-words in the phrase's own script and from numbers in figures, which espeak-ng speaks in the language.
+    Fewer than `count` only when nearly everything sounds like the phrase. Raises PhraseError, RecipeError.
+    """
+    sound = Sound.of(recipe)
+    found: dict[str, None] = {}
+    for _ in range(_TRIES * max(1, count)):
+        if len(found) >= count:
+            break
+        text = grammar.sentence(recipe.language, recipe.phrase, rng)
+        if text not in found and sound.clear(text):
+            found[text] = None
+    return list(found)
+
+
+def _shuffled(texts: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
+    yield from (texts[int(index)] for index in rng.permutation(len(texts)))
+
+
+def _pieces(recipe: Recipe) -> list[str]:
+    """The phrase in part, in another order, and after or before other words."""
+    words = recipe.phrase.split()
+    found = [" ".join(words[:end]) for end in range(1, len(words))]
+    found += [" ".join(words[start:]) for start in range(1, len(words))]
+    found += [" ".join(order) for order in itertools.islice(itertools.permutations(words), 1, 24)]
+    for index, word in enumerate(words):
+        for cut in _cuts(word):
+            found += [" ".join([*words[:index], word[:cut]]), " ".join([word[cut:], *words[index + 1 :]])]
+            found.append(" ".join([*words[:index], word[cut:] + word[:cut], *words[index + 1 :]]))
+    for opening in lexicon(recipe.language)["address"]:
+        found.append(" ".join([opening, *words[1:]]) if len(words) > 1 else f"{opening} {words[0]}")
+    for name in lexicon(recipe.language)["name"] if len(words) > 1 else ():
+        found.append(" ".join([*words[:-1], name]))
+    return list(dict.fromkeys(text for text in found if text))
+
+
+def _cuts(word: str) -> list[int]:
+    """Where a word may be cut: before the consonant that opens a syllable; anywhere in a script without vowels."""
+    vowels = [is_vowel_letter(char) for char in word]
+    if not any(vowels):
+        return list(range(1, len(word)))
+    return [i for i in range(2, len(word) - 1) if vowels[i - 1] and not vowels[i]]
+
+
+@functools.cache
+def _spoken_words(language: str) -> tuple[tuple[str, Phonemes], ...]:
+    spoken = ((word, phonemes(word, language)) for word in lexicon(language).words)
+    return tuple((word, sounds) for word, sounds in spoken if sounds)
+
+
+@functools.lru_cache(maxsize=256)
+def nearest_words(sounds: Phonemes, language: str, count: int) -> tuple[tuple[str, float], ...]:
+    """The `count` common words closest to `sounds`, with their distances in phonemes, nearest first."""
+    size = sum(map(gap, sounds))
+    ranked = [
+        (distance(sounds, said), index, word)
+        for index, (word, said) in enumerate(_spoken_words(language))
+        if abs(len(said) - len(sounds)) <= max(2.0, 0.6 * size)
+    ]
+    return tuple((word, away) for away, _, word in sorted(ranked)[:count])
+
+
+def _alike(recipe: Recipe, sound: Sound, rng: np.random.Generator) -> Iterator[str]:
+    """Common words that sound like the phrase, or like its parts, one after the other."""
+    splits = _splits(sound.forms[0])
+    words = recipe.phrase.split()
+    parts = [phonemes(word, recipe.language) for word in words]
+    if not lexicon(recipe.language).words:
+        return
+    while True:
+        if len(words) > 1 and rng.random() < 0.4:
+            # one word of the phrase replaced, the others kept
+            keep = int(rng.integers(len(words)))
+            close = nearest_words(parts[keep], recipe.language, 150)
+            if close:
+                yield " ".join([*words[:keep], close[int(rng.integers(len(close)))][0], *words[keep + 1 :]])
+            continue
+        split = splits[int(rng.integers(len(splits)))]
+        reach = 400 if len(split) == 1 else 40
+        chosen = [nearest_words(piece, recipe.language, reach) for piece in split]
+        if all(chosen):
+            yield " ".join(close[int(len(close) * rng.random() ** 1.5)][0] for close in chosen)
+
+
+def _splits(sounds: Phonemes) -> list[tuple[Phonemes, ...]]:
+    """The whole, and every way to cut it in two before a syllable's consonant or between vowels."""
+    places = [i for i in range(1, len(sounds)) if any(map(is_vowel, sounds[:i])) and any(map(is_vowel, sounds[i:]))]
+    inner = [i for i in places if is_vowel(sounds[i - 1])]
+    return [(sounds,), *((sounds[:i], sounds[i:]) for i in inner[:6])]
+
+
+def _invented(recipe: Recipe, rng: np.random.Generator) -> Iterator[str]:
+    """The phrase with one to four letters changed, dropped or added; vowels for vowels where the script tells."""
+    alphabet = letters(recipe.language, recipe.phrase)
+    vowels = [char for char in alphabet if is_vowel_letter(char)]
+    others = [char for char in alphabet if not is_vowel_letter(char)]
+    text = re.sub(r"\s+", " ", recipe.phrase.strip().lower())
+    places = [index for index, char in enumerate(text) if char.isalpha()]
+    if not places:
+        return
+    while True:
+        chars = list(text)
+        for place in rng.choice(places, size=min(len(places), int(rng.integers(1, 5))), replace=False):
+            pool = vowels if is_vowel_letter(text[place]) else others
+            change = rng.random()
+            if pool and change < 0.8:
+                chars[place] = pool[int(rng.integers(len(pool)))]
+            elif change < 0.9 and len(places) > 3:
+                chars[place] = ""
+            else:
+                chars[place] += alphabet[int(rng.integers(len(alphabet)))]
+        yield re.sub(r"\s+", " ", "".join(chars)).strip()
