@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from wakewright.core.recipe import Policy
+from wakewright.detect.policy import PolicyState
 from wakewright.evaluate.metrics import (
     DetCurve,
     Negatives,
@@ -21,8 +23,8 @@ from wakewright.evaluate.metrics import (
     false_accept_events,
     negative_peaks,
     no_negatives,
-    peak_steps,
 )
+from wakewright.evaluate.peaks import peak_steps
 
 score_lists = st.lists(st.integers(0, 20).map(lambda i: i / 20), max_size=80)
 
@@ -48,17 +50,6 @@ def naive_peaks(scores: np.ndarray, reach: int) -> list[int]:
         taken.append(best)
         candidates = [i for i in candidates if abs(i - best) > reach]
     return sorted(taken)
-
-
-def naive_events(scores: np.ndarray, threshold: float, wait: int, release: float) -> int:
-    """The policy, step by step."""
-    events, armed, last = 0, True, -wait
-    for step, score in enumerate(scores.astype(np.float64)):
-        if score < release * threshold:
-            armed = True
-        if armed and score >= threshold and step - last >= wait:
-            events, armed, last = events + 1, False, step
-    return events
 
 
 @settings(deadline=None)
@@ -97,18 +88,20 @@ def test_no_scores_have_no_peaks() -> None:
 
 
 @settings(deadline=None)
-@given(score_lists, st.floats(0.05, 1.0), st.integers(1, 10), st.floats(0.0, 1.0))
-def test_policy_events_agree_with_stepping(values: list[float], threshold: float, wait: int, release: float) -> None:
-    scores = f32(*values)
-    assert false_accept_events(scores, threshold, 1.0, float(wait), release) == naive_events(
-        scores, threshold, wait, release
-    )
+@given(score_lists, st.floats(0.05, 1.0), st.integers(0, 1000), st.floats(0.0, 1.0), st.integers(0, 500))
+def test_events_are_those_of_the_policy(
+    values: list[float], threshold: float, cooldown_ms: int, release: float, warmup_ms: int
+) -> None:
+    policy = Policy(smoothing=1, cooldown_ms=cooldown_ms, release=release, warmup_ms=warmup_ms)
+    _, fires = PolicyState(policy, 80.0, threshold).push(f32(*values))
+    assert false_accept_events(f32(*values), threshold, 0.08, policy) == len(fires)
 
 
-def test_policy_waits_for_release_and_cooldown() -> None:
+def test_events_wait_for_release_and_cooldown() -> None:
     scores = f32(0, 0.9, 0.5, 0.9, 0.1, 0.9, 0, 0, 0.9)
-    assert false_accept_events(scores, 0.8, 0.1, 0.1, 0.3) == 3
-    assert false_accept_events(scores, 0.8, 0.1, 0.5, 0.3) == 2
+    assert false_accept_events(scores, 0.8, 0.1, Policy(cooldown_ms=100, warmup_ms=0)) == 3
+    assert false_accept_events(scores, 0.8, 0.1, Policy(cooldown_ms=500, warmup_ms=0)) == 2
+    assert false_accept_events(scores, 0.8, 0.1, Policy(cooldown_ms=100, warmup_ms=600)) == 1
 
 
 def test_a_trial_spans_the_word_and_its_grace() -> None:

@@ -17,12 +17,10 @@ from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE
 from wakewright.evaluate.intervals import Interval, rate_interval, share_interval
+from wakewright.evaluate.peaks import DEAD_TIME_S, Scores, peak_steps
+from wakewright.evaluate.peaks import false_accept_events as false_accept_events
+from wakewright.evaluate.peaks import negative_peaks as negative_peaks
 
-Scores = NDArray[np.float32]
-"""(steps,) float32, smoothed probability of the wake word at a fixed hop."""
-
-DEAD_TIME_S = 2.0
-"""Peaks this close count as one false accept (the field's convention)."""
 GRACE_S = 1.0
 """How long after the end of the word a detection still counts as heard."""
 WARMUP_S = 2.0
@@ -84,64 +82,6 @@ def cut_trial(
     high = max(low, math.floor((end_s - first) / hop_s + 1e-9) + 1)
     offset = first + low * hop_s - word_end / SAMPLE_RATE
     return Trial(scores[low:high], offset, hop_s, word_end, source, dict(groups or {}))
-
-
-def peak_steps(scores: Scores, hop_s: float, dead_time_s: float = DEAD_TIME_S) -> NDArray[np.int64]:
-    """(steps,) scores -> (events,) steps of the event peaks, in order of time.
-
-    Candidates are the local maxima (of a plateau, its first step). They are taken greedily from the highest down, the
-    earlier first among equals; each one taken swallows every candidate at most `dead_time_s` away. Going from the
-    highest down makes it hold for all thresholds at once: the events at threshold t are the peaks that reach t.
-    O(n log n).
-    """
-    n = len(scores)
-    if n == 0:
-        return np.empty(0, dtype=np.int64)
-    starts = np.flatnonzero(np.concatenate(([True], scores[1:] != scores[:-1])))  # first step of every plateau
-    levels = scores[starts]
-    up = np.concatenate(([True], levels[1:] > levels[:-1]))
-    down = np.concatenate((levels[:-1] > levels[1:], [True]))
-    candidates = starts[up & down]
-    order = candidates[np.argsort(-scores[candidates], kind="stable")]
-    reach = math.floor(dead_time_s / hop_s + 1e-9)
-    swallowed = bytearray(n + 2 * reach + 1)
-    stripe = b"\1" * (2 * reach + 1)
-    taken = []
-    for step in order.tolist():
-        if not swallowed[step + reach]:
-            swallowed[step : step + 2 * reach + 1] = stripe
-            taken.append(step)
-    return np.sort(np.asarray(taken, dtype=np.int64))
-
-
-def negative_peaks(scores: Scores, hop_s: float, dead_time_s: float = DEAD_TIME_S) -> Scores:
-    """(steps,) scores of audio without the word -> (events,) heights of the event peaks, highest first.
-
-    The number of false accepts at threshold t is the number of heights that are at least t (see `peak_steps`).
-    """
-    return np.sort(scores[peak_steps(scores, hop_s, dead_time_s)])[::-1]
-
-
-def false_accept_events(
-    scores: Scores, threshold: float, hop_s: float, cooldown_s: float = 0.5, release: float = 0.3
-) -> int:
-    """Detections of the policy on (steps,) smoothed scores: hysteresis and cooldown, as on the device.
-
-    A detection is a score of at least `threshold`. Another one needs `cooldown_s` to have passed and, since the last
-    one, a score below `release * threshold`.
-    """
-    above = np.flatnonzero(scores >= np.float64(threshold))
-    below = np.flatnonzero(scores < np.float64(release * threshold))
-    wait = max(1, math.ceil(cooldown_s / hop_s - 1e-9))
-    events, earliest = 0, 0
-    while (place := int(np.searchsorted(above, earliest))) < above.size:
-        events += 1
-        step = int(above[place])
-        rearm = int(np.searchsorted(below, step))
-        if rearm == below.size:
-            break
-        earliest = max(step + wait, int(below[rearm]) + 1)
-    return events
 
 
 @dataclasses.dataclass(frozen=True)

@@ -49,8 +49,8 @@ def summarise(
 ) -> Result:
     """Trials by condition and negatives by kind, at the calibrated threshold -> Result.
 
-    The first of the negatives gives the hours for every DET curve. History, recipe, advice, samples and date are added
-    by the caller with dataclasses.replace. Raises InputError when there is no condition, or no negatives at all.
+    The first of the negatives gives the hours for every DET curve. History, recipe, advice, samples and date are
+    added by the caller with dataclasses.replace. Raises InputError when there is no condition or no negatives.
     """
     if not conditions or not negatives:
         raise InputError(

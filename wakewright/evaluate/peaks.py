@@ -1,0 +1,74 @@
+"""From the scores of a stream to events: one false accept each, at all thresholds at once or by the policy."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakewright.core.recipe import Policy
+from wakewright.detect.policy import PolicyState
+
+Scores = NDArray[np.float32]
+"""(steps,) float32, smoothed probability of the wake word at a fixed hop."""
+
+DEAD_TIME_S = 2.0
+"""Peaks this close count as one false accept (the field's convention)."""
+_POLICY = Policy()
+
+
+def peak_steps(scores: Scores, hop_s: float, dead_time_s: float = DEAD_TIME_S) -> NDArray[np.int64]:
+    """(steps,) scores -> (events,) steps of the event peaks, in order of time.
+
+    Candidates are the local maxima (of a plateau, its first step). They are taken greedily from the highest down, the
+    earlier first among equals; each one taken swallows every candidate at most `dead_time_s` away. Going from the
+    highest down makes it hold for all thresholds at once: the events at threshold t are the peaks that reach t.
+    O(n log n).
+    """
+    n = len(scores)
+    if n == 0:
+        return np.empty(0, dtype=np.int64)
+    starts = np.flatnonzero(np.concatenate(([True], scores[1:] != scores[:-1])))  # first step of every plateau
+    levels = scores[starts]
+    up = np.concatenate(([True], levels[1:] > levels[:-1]))
+    down = np.concatenate((levels[:-1] > levels[1:], [True]))
+    candidates = starts[up & down]
+    order = candidates[np.argsort(-scores[candidates], kind="stable")]
+    reach = math.floor(dead_time_s / hop_s + 1e-9)
+    swallowed = bytearray(n + 2 * reach + 1)
+    stripe = b"\1" * (2 * reach + 1)
+    taken = []
+    for step in order.tolist():
+        if not swallowed[step + reach]:
+            swallowed[step : step + 2 * reach + 1] = stripe
+            taken.append(step)
+    return np.sort(np.asarray(taken, dtype=np.int64))
+
+
+def negative_peaks(scores: Scores, hop_s: float, dead_time_s: float = DEAD_TIME_S) -> Scores:
+    """(steps,) scores of audio without the word -> (events,) heights of the event peaks, highest first.
+
+    The number of false accepts at threshold t is the number of heights that are at least t (see `peak_steps`).
+    """
+    return np.sort(scores[peak_steps(scores, hop_s, dead_time_s)])[::-1]
+
+
+def false_accept_events(scores: Scores, threshold: float, hop_s: float, policy: Policy = _POLICY) -> int:
+    """Detections of the policy on (steps,) scores that are smoothed already: hysteresis, cooldown and warm-up.
+
+    The same detections as `PolicyState` gives step by step, found by jumping from one to the next.
+    """
+    hop_ms = round(hop_s * 1000.0, 6)
+    above = np.flatnonzero(scores >= np.float64(threshold))
+    below = np.flatnonzero(scores < np.float64(PolicyState(policy, hop_ms, threshold).release))
+    wait = math.ceil(policy.cooldown_ms / hop_ms)
+    events, earliest = 0, math.ceil(policy.warmup_ms / hop_ms)
+    while (place := int(np.searchsorted(above, earliest))) < above.size:
+        events += 1
+        step = int(above[place])
+        rearm = int(np.searchsorted(below, step, side="right"))
+        if rearm == below.size:
+            break
+        earliest = max(step + wait, int(below[rearm]) + 1)
+    return events
