@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from wakewright.core.errors import AudioError
-from wakewright.core.files import replacing
+from wakewright.core.files import write_bytes
 
 SAMPLE_RATE = 16_000
 """Samples per second everywhere inside wakewright."""
@@ -79,6 +80,8 @@ _UNKNOWN_BYTES = 0x7FFF0000  # a writer that could not seek leaves a size from h
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    if path.is_dir():
+        raise AudioError(f"no recording at {path}", got="a folder", do="name a file in it")
     if not path.is_file():
         raise AudioError(f"no recording at {path}", got="no such file", do="check the path")
     try:
@@ -93,6 +96,8 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         reason = getattr(error, "strerror", None) or str(error).split(":")[-1].strip().rstrip(".")
         if "does not exist" in reason:  # what libsndfile says of an MP3 without a single frame
             reason = "no sound in a known format"
+        if "lost sync" in reason:
+            raise _cut_off(path, "the FLAC stream breaks off or is damaged") from error
         raise AudioError(
             f"{path} cannot be read as audio", got=reason, do="remove it, or convert it to WAV or FLAC"
         ) from error
@@ -128,8 +133,9 @@ def _without_samples(path: Path) -> AudioError:
 
 def write_wav(path: Path | str, samples: Samples) -> None:
     """Write (samples,) float32 as 16-bit 16 kHz WAV, atomically; values beyond full scale are clipped."""
-    with replacing(path) as temporary:
-        soundfile.write(temporary, to_int16(samples), SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    encoded = io.BytesIO()  # libsndfile would not say that the disk is full
+    soundfile.write(encoded, to_int16(samples), SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    write_bytes(path, encoded.getvalue())
 
 
 def to_int16(samples: Samples) -> NDArray[np.int16]:
