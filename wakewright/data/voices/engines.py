@@ -4,19 +4,34 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from pathlib import Path
 
 from wakewright.core.errors import NoVoice, RecipeError
 from wakewright.core.recipe import Recipe
+from wakewright.data.voices.command import Command
 from wakewright.data.voices.espeak import Espeak
+from wakewright.data.voices.festival import Festival
 from wakewright.data.voices.flite import Flite
 from wakewright.data.voices.mbrola import Mbrola
 from wakewright.data.voices.pico import Pico
+from wakewright.data.voices.piper import Piper
 from wakewright.data.voices.protocol import Engine
+from wakewright.data.voices.rhvoice import RHVoice
 
 
 def all_engines(recipe: Recipe | None = None) -> list[Engine]:
     """Every engine, installed or not; the recipe says where Piper's voices are and what the user's command is."""
-    return [Espeak(), Flite(), Mbrola(), Pico()]
+    folder = recipe.voices.piper_dir if recipe else None
+    return [
+        Espeak(),
+        Flite(),
+        Festival(),
+        Pico(),
+        Mbrola(),
+        RHVoice(),
+        Piper(Path(folder) if folder else None),
+        Command(recipe.voices.command if recipe else ()),
+    ]
 
 
 def engine_named(name: str) -> Engine:

@@ -36,6 +36,7 @@ _SYNCHRONOUS, _DONT_EXIT, _UTF8 = 2, 0x8000, 1
 _RATE, _PITCH = 1, 3
 """espeakRATE and espeakPITCH of speak_lib.h."""
 _WORDS_PER_MINUTE = 175
+_NOISE_SEED = 1
 _ONE_AT_A_TIME = threading.Lock()
 
 _Callback = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
@@ -130,10 +131,11 @@ def _library() -> Iterator[tuple[ctypes.CDLL, int]]:
     except OSError as error:
         raise failed("espeak-ng", f"its library cannot be loaded: {error}") from error
     try:
-        _c_library().srand(1)  # some variants draw their noise from the C library
         rate = int(lib.espeak_Initialize(_SYNCHRONOUS, 0, str(data).encode(), _DONT_EXIT))
         if rate <= 0:
             raise failed("espeak-ng", f"status {rate} on starting with {data} (a path over 160 bytes is too long)")
+        lib.espeak_ng_SetRandSeed(_NOISE_SEED)  # starting seeds it from the clock
+        _c_library().srand(_NOISE_SEED)  # the Klatt variants draw from the C library
         yield lib, rate
     finally:
         lib.espeak_Terminate()
