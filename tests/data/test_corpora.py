@@ -1,0 +1,122 @@
+"""Folders of sound become manifests."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from wakewright.core.audio import write_wav
+from wakewright.core.errors import AudioError
+from wakewright.core.manifest import split_by_speaker
+from wakewright.core.recipe import Background
+from wakewright.data.corpora import own_recordings, scan
+
+
+def record(path: Path, seconds: float = 0.5, rate: int = 16_000) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, 0.1 * np.ones(round(seconds * rate)), rate)
+    return path
+
+
+def test_folders_are_speakers_when_there_are_many(tmp_path: Path) -> None:
+    for person in "abcd":
+        for take in (2, 1):
+            record(tmp_path / "readers" / "book" / person / f"{take}.flac", 0.25 * take, 48_000)
+    found = scan(Background(speech=(str(tmp_path / "readers"),)))
+    assert [Path(c.path).relative_to(tmp_path / "readers" / "book").as_posix() for c in found] == [
+        f"{p}/{t}.flac" for p in "abcd" for t in (1, 2)
+    ]
+    assert [c.speaker for c in found] == list("aabbccdd")
+    assert {(c.source, c.kind, c.real) for c in found} == {("readers", "speech", True)}
+    assert [c.seconds for c in found][:2] == [0.25, 0.5]
+    train, validation = split_by_speaker(found, seed=1, validation_share=0.25)
+    assert not {c.speaker for c in train} & {c.speaker for c in validation}
+
+
+def test_files_are_speakers_when_folders_are_few(tmp_path: Path) -> None:
+    files = [record(tmp_path / "talk" / folder / f"{i}.wav") for folder in "abc" for i in range(2)]
+    found = scan(Background(speech=(str(tmp_path / "talk"),)))
+    assert [c.speaker for c in found] == [str(f) for f in files]
+
+
+def test_noise_and_music_stand_for_themselves(tmp_path: Path) -> None:
+    for kind in ("rain", "dog", "saw", "street", "fan"):
+        record(tmp_path / "esc" / kind / "1.wav")
+    background = Background(noise=(str(tmp_path / "esc"),), music=(str(tmp_path / "esc" / "saw"),))
+    found = scan(background)
+    assert [c.kind for c in found] == ["noise"] * 5 + ["music"]
+    assert all(c.speaker == c.path for c in found)
+    assert found.of("music").clips[0].source == "saw"
+
+
+def test_impulse_responses_of_one_folder_are_one_room(tmp_path: Path) -> None:
+    for name in "abcd":
+        record(tmp_path / "rirs" / name / "1.wav")
+    assert [c.speaker for c in scan(Background(rirs=(str(tmp_path / "rirs"),)))] == list("abcd")
+
+
+def test_a_folder_named_twice_is_counted_once(tmp_path: Path) -> None:
+    record(tmp_path / "noise" / "1.wav")
+    found = scan(Background(noise=(str(tmp_path / "noise"), str(tmp_path / "noise"))))
+    assert len(found) == 1
+
+
+def test_links_are_followed(tmp_path: Path) -> None:
+    record(tmp_path / "far" / "1.wav")
+    (tmp_path / "near").mkdir()
+    try:
+        (tmp_path / "near" / "link").symlink_to(tmp_path / "far", target_is_directory=True)
+    except OSError:
+        pytest.skip("links are not allowed here")
+    found = scan(Background(noise=(str(tmp_path / "near"),)))
+    assert [c.path for c in found] == [str(tmp_path / "near" / "link" / "1.wav")]
+
+
+def test_an_unreadable_file_is_named(tmp_path: Path) -> None:
+    record(tmp_path / "noise" / "1.wav")
+    bad = tmp_path / "noise" / "2.wav"
+    bad.write_text("not sound")
+    with pytest.raises(AudioError) as caught:
+        scan(Background(noise=(str(tmp_path / "noise"),)))
+    assert caught.value.what == f"{bad} cannot be read as audio"
+    assert caught.value.do == "remove it, or convert it to WAV or FLAC"
+
+
+def test_a_folder_without_audio_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AudioError, match="no audio in"):
+        scan(Background(music=(str(tmp_path),)))
+    with pytest.raises(AudioError, match="no such file or folder"):
+        own_recordings([tmp_path / "nowhere"])
+
+
+def test_nothing_named_is_nothing_found() -> None:
+    assert len(scan(Background())) == 0
+
+
+def test_own_recordings_are_kept_apart_by_file(tmp_path: Path) -> None:
+    for i in range(6):
+        write_wav(tmp_path / "mine" / f"{i}.wav", np.full(8_000, 0.1, np.float32))
+    found = own_recordings([tmp_path / "mine" / "3.wav", str(tmp_path / "mine")])
+    assert [Path(c.path).name for c in found] == [f"{i}.wav" for i in range(6)]
+    assert {c.kind for c in found} == {"positive"}
+    assert all(c.real and c.speaker == c.path for c in found)
+    train, validation = split_by_speaker(found, seed=1, validation_share=0.3)
+    assert train.clips
+    assert validation.clips
+
+
+def test_headers_alone_are_read(tmp_path: Path) -> None:
+    """An hour of audio is scanned without being decoded."""
+    path = tmp_path / "noise" / "long.wav"
+    record(path, 0.1)
+    raw = bytearray(path.read_bytes())
+    size = 16_000 * 2 * 3600
+    raw[40:44] = size.to_bytes(4, "little")
+    raw[4:8] = (size + 36).to_bytes(4, "little")
+    path.write_bytes(raw[:44])
+    with path.open("rb+") as stream:
+        stream.truncate(44 + size)  # a sparse file: it holds no data at all
+    assert scan(Background(noise=(str(path.parent),))).seconds == 3600.0
