@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE
 from wakewright.evaluate.intervals import Interval, rate_interval, share_interval
-from wakewright.evaluate.peaks import DEAD_TIME_S, Scores, peak_steps
+from wakewright.evaluate.peaks import DEAD_TIME_S, peak_steps
+from wakewright.evaluate.peaks import Scores as Scores
 from wakewright.evaluate.peaks import false_accept_events as false_accept_events
 from wakewright.evaluate.peaks import negative_peaks as negative_peaks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 from wakewright.core.errors import MissingPackage
@@ -42,10 +43,13 @@ def det_png(result: Result, path: Path | str) -> None:
             aside = (right / left) ** (0.013 * (i - 0.5 * (len(shown) - 1)))  # so that circles do not hide each other
             _draw(axes, condition, colour, zero * aside)
         _dress(axes, shown, zero)
-    figure.text(0.092, 0.93, f"“{result.phrase}”: how often it is missed", color=INK, fontsize=13, weight="bold")
-    figure.text(0.092, 0.873, f"{result.model}, streamed continuously", color=MUTED, fontsize=9.5)
+    title = f"“{result.phrase}”: how often it is missed"
+    figure.text(0.092, 0.93, title, color=INK, fontsize=13, weight="bold", parse_math=False)
+    figure.text(0.092, 0.873, f"{result.model}, streamed continuously", color=MUTED, fontsize=9.5, parse_math=False)
     figure.text(0.092, 0.028, _caption(shown), color=MUTED, fontsize=8.2, linespacing=1.45)
-    with replacing(path) as temporary:
+    with replacing(path) as temporary, warnings.catch_warnings():
+        # a phrase in a script that the font lacks is drawn as boxes; the report shows it properly
+        warnings.filterwarnings("ignore", message=r"Glyph \d+")
         figure.savefig(temporary, format="png", metadata={"Software": None})
 
 
@@ -66,8 +70,7 @@ def _draw(axes: Axes, condition: Condition, colour: str, zero: float) -> None:
     axes.fill_between(x[1:], low[1:], high[1:], step="post", color=colour, alpha=0.11, linewidth=0)
     axes.plot(x[1:], y[1:], color=colour, lw=1.9, drawstyle="steps-post", label=label, zorder=3, clip_on=False)
     axes.plot([zero, zero], [low[0], high[0]], color=colour, alpha=0.3, linewidth=2.5, solid_capstyle="butt")
-    face = {"markerfacecolor": "white", "markeredgecolor": colour, "markeredgewidth": 1.4}
-    axes.plot(zero, y[0], "o", markersize=5.5, zorder=4, clip_on=False, **face)
+    axes.plot(zero, y[0], "o", ms=5.5, mfc="white", mec=colour, mew=1.4, zorder=4, clip_on=False)
     rate = condition.chosen.false_accepts
     place = rate.per_hour if rate.count and rate.per_hour else zero
     if missed.share is not None and place <= x[-1]:
@@ -95,7 +98,9 @@ def _dress(axes: Axes, shown: list[Condition], zero: float) -> None:
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
     axes.spines["bottom"].set_color("#b4bac2")
-    axes.legend(frameon=False, fontsize=9.5, labelcolor=INK, loc="upper right", handlelength=1.6)
+    legend = axes.legend(frameon=False, fontsize=9.5, labelcolor=INK, loc="upper right", handlelength=1.6)
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
 def _caption(shown: list[Condition]) -> str:
@@ -104,6 +109,6 @@ def _caption(shown: list[Condition]) -> str:
         return "Nothing was measured."
     span = hours_text(shown[0].curve.hours)
     return (
-        f"Counted in {span} without the word; peaks within 2 s count once. Bands: 95 %, bootstrap over speakers and "
-        f"sources.\nThe axis starts at one in {span}. Open circle: with none at all. Dot: at the calibrated threshold."
+        f"Counted in {span} without the word; peaks within 2 s count once. Bands: 95 %, bootstrap over sources.\n"
+        f"The axis starts at one in {span}. Open circle: with none at all. Dot: at the calibrated threshold."
     )

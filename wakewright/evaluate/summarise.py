@@ -135,7 +135,7 @@ def _curve_counts(curve: DetCurve) -> list[int]:
 
 
 def _breakdowns(trials: Sequence[Trial], threshold: float) -> tuple[Breakdown, ...]:
-    """One table per label that takes at least two values."""
+    """One table per label that takes at least two values; of many groups, the ones with misses."""
     tables = []
     for label in dict.fromkeys(label for trial in trials for label in trial.groups):
         rows = misses_by(trials, label, threshold)
@@ -143,7 +143,8 @@ def _breakdowns(trials: Sequence[Trial], threshold: float) -> tuple[Breakdown, .
             continue
         shown = rows
         if len(rows) > GROUPS_SHOWN:
-            shown = tuple(sorted(rows, key=lambda row: (-row.misses, -row.frr))[:GROUPS_SHOWN])
+            missed = [row for row in rows if row.misses]
+            shown = tuple(sorted(missed, key=lambda row: (-row.misses, -row.frr))[:GROUPS_SHOWN])
         groups = tuple(Group(row.group, share(row.misses, row.positives)) for row in shown)
         tables.append(Breakdown(label, groups, len(rows) - len(shown)))
     return tuple(tables)

@@ -1,0 +1,245 @@
+"""The report as one self-contained HTML page: no network, light and dark, readable on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from html import escape
+
+from wakewright.evaluate.result import Condition, Result
+from wakewright.evaluate.svg import Line, chart, linear_axis, log_axis
+from wakewright.evaluate.wording import delay_text, hours, rate_text, share_text
+
+STYLE = """
+:root{color-scheme:light dark;--paper:#fff;--card:#f6f7f9;--ink:#1c1e21;--muted:#5f6670;--rule:#dfe3e8;--warn:#8a5a00;
+--warnpaper:#fff6e0;--c1:#1f5fbf;--c2:#c4551a;--c3:#2b8a5f;--c4:#8a4fa3;--c5:#8a6d1a}
+@media(prefers-color-scheme:dark){:root{--paper:#15171a;--card:#1e2125;--ink:#e8eaed;--muted:#9aa2ad;--rule:#33383f;
+--warn:#f0c060;--warnpaper:#2c2515;--c1:#6ea3f5;--c2:#f0925c;--c3:#5cc795;--c4:#c38be0;--c5:#d8b85a}}
+*{box-sizing:border-box}
+body{margin:0 auto;max-width:60rem;padding:1.5rem 1rem 4rem;background:var(--paper);color:var(--ink);
+font:16px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+h1{font-size:1.7rem;line-height:1.2;margin:.5rem 0 .25rem;overflow-wrap:anywhere}
+h2{font-size:1.15rem;margin:2.25rem 0 .5rem}
+p{margin:.4rem 0}.muted{color:var(--muted);font-size:.9rem;overflow-wrap:anywhere}
+.cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(13rem,1fr));gap:.75rem;margin:1.25rem 0}
+.cards div{background:var(--card);border-radius:.6rem;padding:.8rem 1rem}
+.cards b{display:block;font-size:1.5rem;line-height:1.3;font-weight:650}
+.cards span{color:var(--muted);font-size:.85rem;display:block}
+.warn{background:var(--warnpaper);border-left:4px solid var(--warn);border-radius:.3rem;padding:.6rem 1rem;
+margin:1rem 0}.warn p{margin:.25rem 0}
+.wide{overflow-x:auto}
+table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
+th,td{text-align:left;padding:.45rem .9rem .45rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
+th{color:var(--muted);font-weight:500}th,td{white-space:nowrap}
+td small{display:block;color:var(--muted)}td:first-child{white-space:normal;min-width:6rem;overflow-wrap:anywhere}
+.charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1.25rem}
+figure{margin:.5rem 0;min-width:0;max-width:38rem}figcaption{color:var(--muted);font-size:.85rem}
+svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--muted)}svg .label{fill:var(--ink)}
+svg .grid{stroke:var(--rule);stroke-width:1}
+.key{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.85rem;padding-left:2.6rem}
+.key i{display:inline-block;width:1.1rem;height:.22rem;border-radius:.1rem;margin-right:.4rem;vertical-align:middle}
+audio{width:100%;max-width:20rem;height:2.2rem;display:block}
+.sounds{display:grid;grid-template-columns:repeat(auto-fit,minmax(16rem,1fr));gap:.9rem}
+pre{background:var(--card);padding:1rem;border-radius:.6rem;overflow-x:auto;font-size:.85rem}
+summary{cursor:pointer;color:var(--muted)}
+"""
+
+
+def html_page(result: Result) -> str:
+    """The whole page. Every text that comes from a user, a file or a recipe is escaped."""
+    phrase = escape(result.phrase)
+    sections = [
+        f"<h1>“{phrase}”</h1>",
+        f'<p class="muted">{escape(result.model)}{escape(", " + result.created if result.created else "")}</p>',
+        _cards(result),
+        _notes(result.warnings),
+        _conditions(result),
+        _det(result),
+        _silences(result),
+        _breakdowns(result),
+        _worst(result),
+        _scores(result),
+        _history(result),
+        _advice(result.advice),
+        _samples(result),
+        _recipe(result.recipe),
+    ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<title>{phrase}: wake word report</title><style>{STYLE}</style></head>\n<body>\n"
+        + "\n".join(section for section in sections if section)
+        + "\n</body></html>\n"
+    )
+
+
+def _split(text: str) -> tuple[str, str]:
+    """ "2.1 % (7 of 329)" -> ("2.1 %", "7 of 329"), for a large figure and its evidence in small print."""
+    head, _, rest = text.partition(" (")
+    return head, rest.removesuffix(")")
+
+
+def _cell(text: str) -> str:
+    """A figure with its evidence below."""
+    head, rest = _split(text)
+    return f"{escape(head)}<small>{escape(rest)}</small>" if rest else escape(head)
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Cells are HTML already; the header is not."""
+    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _cards(result: Result) -> str:
+    """The headline: missed, woken for nothing, how fast, at which threshold."""
+    first = result.conditions[0]
+    figures = [
+        (f"missed, {first.name}", *_split(share_text(first.chosen.missed))),
+        *((f"false accepts, {s.name}", *_split(rate_text(s.false_accepts))) for s in result.silences[:1]),
+        ("from the end of the word", *_delay(first)),
+        ("threshold", f"{result.threshold:.3f}", result.threshold_origin),
+    ]
+    cards = (
+        f"<div><span>{escape(name)}</span><b>{escape(value)}</b><span>{escape(proof)}</span></div>"
+        for name, value, proof in figures
+    )
+    return f'<div class="cards">{"".join(cards)}</div>'
+
+
+def _delay(condition: Condition) -> tuple[str, str]:
+    """The median, and the rest."""
+    head, _, rest = delay_text(condition.delay).partition(" median, ")
+    return head, f"median; {rest}" if rest else ""
+
+
+def _notes(warnings: Sequence[str]) -> str:
+    """What to know before believing it."""
+    if not warnings:
+        return ""
+    lines = "".join(f"<p>{escape(warning)}</p>" for warning in warnings)
+    return f'<div class="warn" role="note">{lines}</div>'
+
+
+def _conditions(result: Result) -> str:
+    """Misses by condition, at the calibrated threshold and at each false-accept rate."""
+    targets = [point.target_fa_per_hour for point in result.conditions[0].points]
+    rows, quality = [], []
+    for c in result.conditions:
+        rows.append([escape(c.name), *(_cell(share_text(point.missed)) for point in (c.chosen, *c.points))])
+        head, rest = _delay(c)
+        eer = "–" if c.eer is None else f"{100 * c.eer:.1f} %"
+        pauc = "–" if c.pauc is None else f"{c.pauc:.3f}"
+        quality.append([escape(c.name), f"{escape(head)}<small>{escape(rest)}</small>", eer, pauc])
+    return (
+        "<h2>Wake words missed</h2>"
+        + _table(["", "at the threshold", *(f"at {t:g} FA/h" for t in targets)], rows)
+        + '<p class="muted">In small print: count, and 95 % interval in per cent; exact (Clopper-Pearson) at the '
+        "threshold, bootstrap over sources at a false-accept rate. FA/h: false accepts per hour.</p>"
+        + _table(["", "from end of word to detection", "equal error rate", "pAUC, FPR below 10 %"], quality)
+    )
+
+
+def _det(result: Result) -> str:
+    """The DET curves."""
+    shown = [c for c in result.conditions if len(c.curve.false_accepts) > 1]
+    if not shown:
+        return ""
+    lines = []
+    for c in shown:
+        x = [count / c.curve.hours for count in c.curve.false_accepts[1:]]
+        y, low, high = ([100 * v for v in values[1:]] for values in (c.curve.frr, c.curve.low, c.curve.high))
+        rate, missed = c.chosen.false_accepts, c.chosen.missed
+        dot = None
+        if rate.count and rate.per_hour and missed.share is not None and rate.per_hour <= x[-1]:
+            dot = (rate.per_hour, 100 * missed.share)
+        lines.append(Line(c.name, x, y, low, high, steps=True, dot=dot))
+    span = shown[0].curve.hours
+    top = max(2.0, *(max(line.high) for line in lines))
+    drawn = chart(
+        lines,
+        log_axis("false accepts per hour", 1.0 / span, max(line.x[-1] for line in lines)),
+        linear_axis("wake words missed, %", 0.0, min(100.0, top * 1.05)),
+        title="DET curve: wake words missed against false accepts per hour",
+    )
+    return (
+        f"<h2>Misses against false accepts</h2>{drawn}"
+        f'<p class="muted">{hours(span)} without the word; peaks within 2 s count once. The axis starts at one in '
+        f"{hours(span)}: less cannot be told apart. Bands: 95 % bootstrap. Dot: at the calibrated "
+        "threshold, unless it let nothing through.</p>"
+    )
+
+
+def _silences(result: Result) -> str:
+    """False accepts by kind of sound."""
+    rows = [[escape(s.name), _cell(rate_text(s.false_accepts)), hours(s.real_hours)] for s in result.silences]
+    return "<h2>False accepts</h2>" + _table(["", "at the threshold", "real recordings"], rows)
+
+
+def _breakdowns(result: Result) -> str:
+    """One table per label, side by side where there is room."""
+    parts = []
+    for table in result.breakdowns:
+        rows = [[escape(g.name), _cell(share_text(g.missed))] for g in table.groups]
+        more = f'<p class="muted">{table.left_out} more, with fewer misses or none, are not shown.</p>'
+        parts.append(f"<div>{_table([table.label, 'missed'], rows)}{more if table.left_out else ''}</div>")
+    name = escape(result.conditions[0].name)
+    return f'<h2>Missed, {name}, by group</h2><div class="charts">{"".join(parts)}</div>' if parts else ""
+
+
+def _worst(result: Result) -> str:
+    """Who or what woke it."""
+    if not result.worst:
+        return ""
+    rows = [[escape(s.name), _cell(rate_text(s.false_accepts))] for s in result.worst]
+    return "<h2>Where the false accepts come from</h2>" + _table(["source", "false accepts"], rows)
+
+
+def _scores(result: Result) -> str:
+    """The histogram, on a logarithmic axis since nearly all the sound scores nearly nothing."""
+    if result.histogram is None:
+        return ""
+    h = result.histogram
+    floor = 1e-2
+    lines = [
+        Line(name, h.edges, [max(100 * v, floor) for v in (*values, values[-1])], steps=True, bars=True)
+        for name, values in (("wake words", h.positives), ("two seconds of anything else", h.negatives))
+    ]
+    y_axis = log_axis("share, %", floor, 100.0)
+    drawn = chart(lines, linear_axis("highest score", 0.0, 1.0), y_axis, title="Histogram of the scores")
+    return f'<h2>Scores</h2>{drawn}<p class="muted">The threshold is {result.threshold:.3f}.</p>'
+
+
+def _history(result: Result) -> str:
+    """The training, one small chart per curve."""
+    charts = []
+    for curve in result.history:
+        if len(curve.steps) < 2:
+            continue
+        x_axis = linear_axis("step", min(curve.steps), max(curve.steps))
+        y_axis = linear_axis(curve.name, min(0.0, *curve.values), max(curve.values) * 1.05)
+        charts.append(chart([Line(curve.name, curve.steps, curve.values)], x_axis, y_axis, title=curve.name))
+    return f'<h2>Training</h2><div class="charts">{"".join(charts)}</div>' if charts else ""
+
+
+def _advice(advice: Sequence[str]) -> str:
+    """What would make it better."""
+    if not advice:
+        return ""
+    return "<h2>Advice</h2><ul>" + "".join(f"<li>{escape(line)}</li>" for line in advice) + "</ul>"
+
+
+def _samples(result: Result) -> str:
+    """Sounds, referenced relative to the page."""
+    if not result.samples:
+        return ""
+    items = "".join(
+        f'<div>{escape(s.label)}<audio controls preload="none" src="{escape(s.path)}"></audio></div>'
+        for s in result.samples
+    )
+    return f'<h2>Listen</h2><div class="sounds">{items}</div>'
+
+
+def _recipe(recipe: str) -> str:
+    """Everything decided before the run."""
+    return f"<h2>Recipe</h2><details><summary>show</summary><pre>{escape(recipe)}</pre></details>" if recipe else ""
