@@ -82,9 +82,7 @@ def doing(verb: str) -> str:
         return verb[:-2] + "ying"
     if verb.endswith("e") and not verb.endswith(("ee", "oe", "ye")):
         return verb[:-1] + "ing"
-    groups = sum(
-        a in _ENGLISH_VOWELS and (i == 0 or verb[i - 1] not in _ENGLISH_VOWELS) for i, a in enumerate(verb)
-    )
+    groups = sum(a in _ENGLISH_VOWELS and (i == 0 or verb[i - 1] not in _ENGLISH_VOWELS) for i, a in enumerate(verb))
     closed = len(verb) > 2 and verb[-1] not in "aeiouwxy" and verb[-2] in _ENGLISH_VOWELS
     short = closed and (verb[-3] not in _ENGLISH_VOWELS or verb[-4:-1] == "qui")
     doubled = (groups == 1 and short) or verb in _LAST_STRESSED

@@ -117,6 +117,17 @@ def phonemes(text: str, language: str) -> Phonemes:
     return tuple(found)
 
 
+@functools.lru_cache(maxsize=65536)
+def spelt_out(word: str, language: str) -> bool:
+    """Whether espeak-ng reads the word letter by letter ("xqz", "usa"), for want of a way to pronounce it."""
+    letters = [char for char in word if char.isalpha()]
+    if len(letters) < 2 or len(letters) < len(word) or any(char.lower() == char.upper() for char in letters):
+        return False
+    said = phonemes(word, language)
+    # "io" in Italian also is the names of its letters, and still a word: names are longer than sounds
+    return len(said) > len(letters) and said == sum((phonemes(char, language) for char in letters), ())
+
+
 def _segments(name: str, tonal: bool) -> list[str]:
     """One phoneme as espeak-ng writes it -> our phonemes: `ɔːɹ` is `ɔ` and `ɹ`; `dʒ` and `aɪ` stay whole."""
     if tonal and len(name) > 1:

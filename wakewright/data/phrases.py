@@ -10,6 +10,7 @@ import functools
 import itertools
 import math
 import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from wakewright.core.errors import PhraseError
 from wakewright.core.recipe import Recipe
 from wakewright.data import sentences as grammar
 from wakewright.data.lexicon import is_vowel_letter, letters, lexicon
-from wakewright.data.phonemes import Phonemes, distance, gap, is_vowel, phonemes, span_distance
+from wakewright.data.phonemes import Phonemes, distance, gap, is_vowel, phonemes, span_distance, spelt_out
 
 _BANDS = (0.5, 0.3, 0.2)
 """Shares of the near misses drawn from the nearest, the middle and the farthest third of the useful distances."""
@@ -187,7 +188,7 @@ def _cuts(word: str) -> list[int]:
     """Where a word may be cut: before the consonant that opens a syllable; anywhere in a script without vowels."""
     vowels = [is_vowel_letter(char) for char in word]
     if not any(vowels):
-        return list(range(1, len(word)))
+        return [i for i in range(1, len(word)) if not unicodedata.category(word[i]).startswith("M")]
     return [i for i in range(2, len(word) - 1) if vowels[i - 1] and not vowels[i]]
 
 
@@ -211,7 +212,7 @@ def nearest_words(sounds: Phonemes, language: str, count: int) -> tuple[tuple[st
 
 def _alike(recipe: Recipe, sound: Sound, rng: np.random.Generator) -> Iterator[str]:
     """Common words that sound like the phrase, or like its parts, one after the other."""
-    splits = _splits(sound.forms[0])
+    ways = splits(sound.forms[0])
     words = recipe.phrase.split()
     parts = [phonemes(word, recipe.language) for word in words]
     if not lexicon(recipe.language).words:
@@ -224,14 +225,14 @@ def _alike(recipe: Recipe, sound: Sound, rng: np.random.Generator) -> Iterator[s
             if close:
                 yield " ".join([*words[:keep], close[int(rng.integers(len(close)))][0], *words[keep + 1 :]])
             continue
-        split = splits[int(rng.integers(len(splits)))]
+        split = ways[int(rng.integers(len(ways)))]
         reach = 400 if len(split) == 1 else 40
         chosen = [nearest_words(piece, recipe.language, reach) for piece in split]
         if all(chosen):
             yield " ".join(close[int(len(close) * rng.random() ** 1.5)][0] for close in chosen)
 
 
-def _splits(sounds: Phonemes) -> list[tuple[Phonemes, ...]]:
+def splits(sounds: Phonemes) -> list[tuple[Phonemes, ...]]:
     """The whole, and every way to cut it in two before a syllable's consonant or between vowels."""
     places = [i for i in range(1, len(sounds)) if any(map(is_vowel, sounds[:i])) and any(map(is_vowel, sounds[i:]))]
     inner = [i for i in places if is_vowel(sounds[i - 1])]
@@ -258,4 +259,6 @@ def _invented(recipe: Recipe, rng: np.random.Generator) -> Iterator[str]:
                 chars[place] = ""
             else:
                 chars[place] += alphabet[int(rng.integers(len(alphabet)))]
-        yield re.sub(r"\s+", " ", "".join(chars)).strip()
+        made = "".join(chars).split()
+        if not any(spelt_out(word, recipe.language) for word in made):
+            yield " ".join(made)
