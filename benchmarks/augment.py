@@ -2,7 +2,8 @@
 
     python benchmarks/augment.py [--clips 300] [--speech DIR] [--rooms 24]
 
-Process time is counted, so threads do not help. Beside it, where it is installed, `audiomentations` with the transforms that correspond.
+Process time is counted, so threads do not help. Beside it, where it is installed, `audiomentations` with the
+transforms that correspond.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from wakewright.core.audio import SAMPLE_RATE, Samples, find_audio, load
 from wakewright.core.recipe import Augment
 from wakewright.data import augment, rooms
 from wakewright.data.augment import BandLimit, Equaliser, Gain, Mix, NoiseFloor, Overload, Room, Speed
+from wakewright.data.pitch import Pitch
 
 LENGTH = 2 * SAMPLE_RATE
 
@@ -60,7 +62,8 @@ def ours(responses: list[Samples], backgrounds: list[Samples]) -> dict[str, Call
 
         return work
 
-    single = [Speed(), Equaliser(), Room(responses), Mix(backgrounds), BandLimit(), Overload(), Gain(), NoiseFloor()]
+    voice = [Speed(), Pitch(), Equaliser()]
+    single = [*voice, Room(responses), Mix(backgrounds), BandLimit(), Overload(), Gain(), NoiseFloor()]
     rows = {type(t).__name__: alone(t) for t in single}
     rows["default recipe"] = chained(Augment())
     rows["everything on every clip"] = chained(Augment(room_share=1, noise_share=1, band_limit_share=1))

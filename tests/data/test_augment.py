@@ -13,7 +13,7 @@ import pytest
 from wakewright.core.audio import SAMPLE_RATE, Samples, rms
 from wakewright.core.errors import AudioError
 from wakewright.core.recipe import Augment
-from wakewright.data import augment, channel, scene
+from wakewright.data import augment, channel, pitch, scene
 from wakewright.data.augment import (
     BandLimit,
     Chain,
@@ -27,6 +27,7 @@ from wakewright.data.augment import (
     Speed,
 )  # fmt: skip
 from wakewright.data.channel import BandLimitPlan, OverloadPlan, SpeedPlan
+from wakewright.data.pitch import Pitch, PitchPlan
 from wakewright.data.scene import MixPlan, RoomPlan, active_rms, direct_path
 
 
@@ -52,6 +53,7 @@ def word(length: int = 25_600) -> Samples:
 
 TRANSFORMS: dict[type, Any] = {
     Speed: Speed(),
+    Pitch: Pitch(),
     Equaliser: Equaliser(),
     Room: Room((room(), room(40, 0.8))),
     Mix: Mix((noise(5.0, 1), noise(0.3, 2), np.zeros(16_000, np.float32))),
@@ -84,7 +86,8 @@ def transforms_in(module: ModuleType) -> set[type]:
 
 
 def test_no_transform_escapes_the_contract() -> None:
-    assert transforms_in(augment) | transforms_in(channel) | transforms_in(scene) == set(TRANSFORMS)
+    modules = (augment, channel, pitch, scene)
+    assert set.union(*map(transforms_in, modules)) == set(TRANSFORMS)
 
 
 def test_settings_and_plans_are_frozen() -> None:
@@ -228,6 +231,36 @@ def test_speed_changes_tempo_and_pitch_and_knows_where_the_word_went(factor: flo
     click[20_000] = 1.0
     moved = Speed.moved(20_000, SpeedPlan(factor))
     assert int(np.argmax(np.abs(Speed().apply(click, SpeedPlan(factor))))) == pytest.approx(moved, abs=1)
+
+
+def voiced(hz: float, seconds: float = 2.0) -> Samples:
+    """A buzz with harmonics, as of a voice."""
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    return sum(0.2 / k * np.sin(2 * np.pi * hz * k * time) for k in range(1, 12)).astype(np.float32)  # type: ignore[union-attr]
+
+
+def pitch_of(samples: Samples) -> float:
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)), 1 << 17)) ** 2
+    likeness = np.fft.irfft(spectrum)
+    return SAMPLE_RATE / (40 + int(np.argmax(likeness[40:300])))
+
+
+@pytest.mark.parametrize("factor", [0.88, 1.0, 1.14])
+@pytest.mark.parametrize("hz", [95.0, 190.0])
+def test_pitch_changes_and_the_tempo_does_not(hz: float, factor: float) -> None:
+    sound = voiced(hz)
+    sound[:8_000] = sound[24_000:] = 0.0
+    out = Pitch().apply(sound, PitchPlan(factor))
+    assert len(out) == len(sound)
+    assert pitch_of(out[10_000:22_000]) == pytest.approx(hz * factor, rel=0.02)
+    level = [rms(out[i : i + 800]) for i in range(0, 32_000, 800)]
+    assert max(level[:9]) < 0.01 * max(level)
+    assert max(level[31:]) < 0.01 * max(level)
+    assert min(level[11:29]) > 0.85 * max(level)  # no holes where pieces meet
+
+
+def test_a_stretch_by_one_gives_the_sound_back() -> None:
+    np.testing.assert_allclose(pitch.stretch(word(), 1.0), word(), atol=1e-6)
 
 
 def test_the_equaliser_gives_what_it_planned_and_does_not_move_the_word() -> None:

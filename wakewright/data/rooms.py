@@ -106,6 +106,8 @@ def _images(shape: RoomShape, walls: NDArray[np.float64]) -> Samples:
     acoustics = _pyroomacoustics()
     names = ("east", "west", "north", "south", "ceiling", "floor")
     materials = {name: acoustics.Material(float(a)) for name, a in zip(names, walls, strict=True)}
+    # one thread: several would add up the reflections in another order, and so to other bytes, on another machine
+    acoustics.constants.set("num_threads", 1)
     room = acoustics.ShoeBox(shape.size_m, fs=SAMPLE_RATE, materials=materials, max_order=ORDER, air_absorption=True)
     room.add_source(list(shape.source_m))
     room.add_microphone(list(shape.microphone_m))
