@@ -8,7 +8,7 @@ from wakewright.core.audio import SAMPLE_RATE, Samples, rms
 from wakewright.core.errors import NoVoice
 from wakewright.data.voices.protocol import Utterance
 
-SILENCE_DB = -55.0
+SILENCE_DB = -60.0
 """Trimmed while below this level relative to the peak: under the weakest [f] or [h] any engine here speaks, over the
 dither and filter tails some of them leave."""
 MARGIN_S = 0.03

@@ -25,8 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakewright.core.audio import Samples, resample
-from wakewright.core.errors import NoVoice
-from wakewright.data.voices.program import failed
+from wakewright.data.voices.program import failed, unknown_voice
 from wakewright.data.voices.protocol import Gender, Utterance, Voice, same_language
 
 LICENCE = "GPL-3.0-or-later (program; places no terms on its sound)"
@@ -97,7 +96,7 @@ def _synthesise(lib: ctypes.CDLL, utterance: Utterance) -> NDArray[np.float32]:
     known = utterance.variant in _variant_genders() or not utterance.variant
     status = lib.espeak_SetVoiceByName(voice.encode())
     if status != 0 or not known:  # the library itself takes an unknown variant in silence
-        raise NoVoice(f"espeak-ng has no voice {voice!r}", got=f"status {status}", do="see: wakewright voices")
+        raise unknown_voice("espeak", voice)
     lib.espeak_SetSynthCallback(callback)
     lib.espeak_SetParameter(_RATE, rate_setting(utterance.rate), 0)
     lib.espeak_SetParameter(_PITCH, pitch_setting(utterance.pitch), 0)

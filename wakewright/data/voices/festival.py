@@ -84,7 +84,7 @@ class Festival:
             lines = [_line(u, out) for u, out in zip(utterances, outs, strict=True)]
             script.write_bytes(_encoded(_DEFINITIONS + "\n".join(lines) + "\n"))
             try:
-                said = run(self.name, ["festival", "-b", str(script)], timeout_s=60 + 2 * len(utterances))
+                said = run(self.name, ["festival", "-b", str(script)], timeout_s=60 + 2 * len(utterances)).err
             except NoVoice as error:
                 if not any(out.exists() for out in outs):
                     return [error] * len(utterances)
@@ -128,7 +128,7 @@ def _listed() -> tuple[Voice, ...]:
     with tempfile.TemporaryDirectory(prefix="wakewright-") as folder:
         script = Path(folder) / "list.scm"
         script.write_text(_LIST)
-        lines = run("festival", ["festival", "-b", str(script)]).splitlines()
+        lines = run("festival", ["festival", "-b", str(script)]).out.splitlines()
     voices = []
     for name, language, sex, dialect in sorted(line.split("|") for line in lines if line.count("|") == 3):
         tag = _TAGS.get(language.lower())

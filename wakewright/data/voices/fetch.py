@@ -118,6 +118,8 @@ def _fetch(address: str, path: Path, file: Remote) -> None:
             try:
                 _append(address, part, have, file.size)
             except urllib.error.HTTPError as error:
+                if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
+                    break  # the file ends before the size it should have
                 raise _refused(address, error) from error
             except _BROKEN as error:
                 fruitless = 0 if part.exists() and part.stat().st_size > have else fruitless + 1
@@ -133,7 +135,7 @@ def _fetch(address: str, path: Path, file: Remote) -> None:
             )
         with part.open("rb+") as stream:
             os.fsync(stream.fileno())
-        os.replace(part, path)
+        part.replace(path)
 
 
 def _append(address: str, part: Path, have: int, size: int) -> None:
@@ -169,6 +171,6 @@ def _offline(address: str, error: Exception) -> EnvironmentProblem:
     return EnvironmentProblem(
         f"{address} cannot be reached",
         got=str(reason) or type(error).__name__,
-        do="check the network and run it again (it goes on where it stopped), or put *.onnx and *.onnx.json of a voice "
-        "into a folder and set voices.piper_dir",
+        do="check the network and run it again (it goes on where it stopped), or put a voice's *.onnx and "
+        "*.onnx.json into a folder and set voices.piper_dir",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from wakewright.core.audio import Samples
-from wakewright.data.voices.program import present, spoken
+from wakewright.data.voices.program import present, spoken, unknown_voice
 from wakewright.data.voices.protocol import Gender, Utterance, Voice, same_language
 
 LICENCE = "BSD-like (CMU Flite)"
@@ -42,8 +42,10 @@ class Flite:
 
     def speak(self, utterance: Utterance) -> Samples:
         """Speak it; pitch moves kal16 and slt only."""
+        if utterance.voice not in _F0_HZ:
+            raise unknown_voice(self.name, utterance.voice)
         features = ["--setf", f"duration_stretch={1 / utterance.rate:.4f}"]
-        f0 = _F0_HZ.get(utterance.voice, (None, None))[1]
+        f0 = _F0_HZ[utterance.voice][1]
         if f0 is not None and utterance.pitch != 1.0:
             features += ["--setf", f"int_f0_target_mean={f0 * utterance.pitch:.1f}"]
         return spoken(

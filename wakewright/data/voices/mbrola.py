@@ -68,7 +68,7 @@ def _listed() -> tuple[Voice, ...]:
     installed = set(_databases())
     native: list[Voice] = []
     foreign: list[Voice] = []
-    for line in run("mbrola", ["espeak-ng", "--voices=mb"]).splitlines()[1:]:
+    for line in run("mbrola", ["espeak-ng", "--voices=mb"]).out.splitlines()[1:]:
         _, tag, sex, _, file = line.split()[:5]
         name = file.removeprefix("mb/")
         database, _, speaks = name.removeprefix("mb-").partition("-")

@@ -70,6 +70,7 @@ class Piper:
             length_scale=1.0 / utterance.rate,
             noise_scale=_number(utterance, "noise", 0.667),
             noise_w_scale=_number(utterance, "noise_w", 0.8),
+            normalize_audio=False,  # a peak put at full scale could not be told from clipping
         )
         chunks = list(voice.synthesize(utterance.text, config))
         if not chunks:

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -18,13 +19,20 @@ SECONDS_ALLOWED = 60.0
 """A program that takes longer for one call is stopped."""
 
 
+class Answer(NamedTuple):
+    """What a program wrote."""
+
+    out: str
+    err: str
+
+
 def present(*programs: str) -> bool:
     """Whether every program is on the search path."""
     return all(shutil.which(p) for p in programs)
 
 
-def run(engine: str, words: Sequence[str], *, stdin: str = "", timeout_s: float = SECONDS_ALLOWED) -> str:
-    """Run a command, never through a shell; returns its standard output.
+def run(engine: str, words: Sequence[str], *, stdin: str = "", timeout_s: float = SECONDS_ALLOWED) -> Answer:
+    """Run a command, never through a shell; returns what it wrote.
 
     Raises NoVoice with the end of its standard error when it is absent, fails or takes too long.
     """
@@ -37,7 +45,7 @@ def run(engine: str, words: Sequence[str], *, stdin: str = "", timeout_s: float 
     if done.returncode != 0:
         said = done.stderr.decode(errors="replace").strip() or "nothing on standard error"
         raise failed(engine, f"exit status {done.returncode}: {said[-500:]}")
-    return done.stdout.decode(errors="replace")
+    return Answer(done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"))
 
 
 def spoken(engine: str, words: Callable[[str], Sequence[str]], *, stdin: str = "") -> Samples:
@@ -58,6 +66,11 @@ def read(engine: str, path: Path | str) -> Samples:
         return np.ascontiguousarray(audio.load(path))
     except AudioError as error:
         raise failed(engine, f"no usable sound: {error.got}") from error
+
+
+def unknown_voice(engine: str, voice: str) -> NoVoice:
+    """The error for a voice the engine does not have; some programs would speak with another in silence."""
+    return NoVoice(f"{engine} has no voice {voice!r}", do="see the names it has: wakewright voices")
 
 
 def failed(engine: str, got: str) -> NoVoice:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from wakewright.core.audio import Samples
-from wakewright.data.voices.program import present, spoken
+from wakewright.data.voices.program import present, spoken, unknown_voice
 from wakewright.data.voices.protocol import Gender, Utterance, Voice, same_language
 
 LICENCE = "LGPL-2.1-or-later (program)"
@@ -46,6 +46,8 @@ class RHVoice:
 
     def speak(self, utterance: Utterance) -> Samples:
         """Speak it; rate and pitch as whole percents, not below half."""
+        if utterance.voice not in {voice.name for voice in _listed()}:
+            raise unknown_voice(self.name, utterance.voice)
         options = ["-r", str(max(50, round(100 * utterance.rate))), "-t", str(max(50, round(100 * utterance.pitch)))]
         return spoken(
             self.name,

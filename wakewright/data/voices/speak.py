@@ -80,7 +80,7 @@ def cached_seconds(path: Path) -> float | None:
             header = file.read(_WAV_HEADER)
     except OSError:
         return None
-    if header[36:] != b"data" + struct.pack("<I", size - _WAV_HEADER):
+    if size <= _WAV_HEADER or header[36:] != b"data" + struct.pack("<I", size - _WAV_HEADER):
         return None
     return (size - _WAV_HEADER) / 2 / SAMPLE_RATE
 
