@@ -194,9 +194,9 @@ def _from_tail(trials: Sequence[Trial], negatives: Negatives, tail: TailLevel, f
     level = float(logit(np.asarray(threshold)))
     low, high = tail.rate_interval(level)
     notes = [
-        f"{negatives.hours:.2g} h of validation audio allow no false accept at {fa_per_hour:g} per hour, so the "
-        f"threshold was extrapolated from the {tail.excesses} highest peaks "
-        f"(standard error {tail.standard_error:.2g} logits)."
+        f"{negatives.hours:.2g} h of validation audio is too short to count {fa_per_hour:g} false accepts per hour: "
+        f"the threshold was extrapolated from the {tail.excesses} highest peaks (standard error "
+        f"{tail.standard_error:.2g} logits)."
     ]
     if expit(tail.level) > 0.999 or seen > 1.0:
         notes.append("It lies at the very end of the scores: the phrase may be missed often. More audio would help.")

@@ -35,6 +35,7 @@ td small{display:block;color:var(--muted)}td:first-child{white-space:normal;min-
 figure{margin:.5rem 0;min-width:0;max-width:38rem}figcaption{color:var(--muted);font-size:.85rem}
 svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--muted)}svg .label{fill:var(--ink)}
 svg .grid{stroke:var(--rule);stroke-width:1}
+svg .mark{stroke:var(--ink);stroke-width:1.5;stroke-dasharray:4 3}
 .key{display:flex;flex-wrap:wrap;gap:.2rem 1.1rem;font-size:.85rem;padding-left:2.6rem}
 .key i{display:inline-block;width:1.1rem;height:.22rem;border-radius:.1rem;margin-right:.4rem;vertical-align:middle}
 audio{width:100%;max-width:20rem;height:2.2rem;display:block}
@@ -206,8 +207,14 @@ def _scores(result: Result) -> str:
         for name, values in (("wake words", h.positives), ("two seconds of anything else", h.negatives))
     ]
     y_axis = log_axis("share, %", floor, 100.0)
-    drawn = chart(lines, linear_axis("highest score", 0.0, 1.0), y_axis, title="Histogram of the scores")
-    return f'<h2>Scores</h2>{drawn}<p class="muted">The threshold is {result.threshold:.3f}.</p>'
+    drawn = chart(
+        lines,
+        linear_axis("highest score", 0.0, 1.0),
+        y_axis,
+        title="Histogram of the scores",
+        mark_x=result.threshold,
+    )
+    return f'<h2>Scores</h2>{drawn}<p class="muted">Dashed: the threshold, {result.threshold:.3f}.</p>'
 
 
 def _history(result: Result) -> str:

@@ -66,7 +66,8 @@ def _draw(axes: Axes, condition: Condition, colour: str, zero: float) -> None:
     x = [count / curve.hours for count in curve.false_accepts]
     y, low, high = ([100 * v for v in values] for values in (curve.frr, curve.low, curve.high))
     missed = condition.chosen.missed
-    label = f"{condition.name}  ({missed.total} spoken)"
+    # matplotlib leaves labels that begin with an underscore out of the legend
+    label = f"{' ' * condition.name.startswith('_')}{condition.name}  ({missed.total} spoken)"
     axes.fill_between(x[1:], low[1:], high[1:], step="post", color=colour, alpha=0.11, linewidth=0)
     axes.plot(x[1:], y[1:], color=colour, lw=1.9, drawstyle="steps-post", label=label, zorder=3, clip_on=False)
     axes.plot([zero, zero], [low[0], high[0]], color=colour, alpha=0.3, linewidth=2.5, solid_capstyle="butt")

@@ -10,7 +10,7 @@ from wakewright.evaluate.result import Result, write_result
 from wakewright.evaluate.wording import delay_text, rate_text, share_text
 
 
-def write_report(run_dir: Path | str, result: Result) -> Path:
+def write_report(result: Result, run_dir: Path | str) -> Path:
     """Write eval/result.json, eval/det.png and report.html into the run folder; returns the path of the page.
 
     The page is written last, so that its existence means the rest is there. Raises MissingPackage without matplotlib.
@@ -46,6 +46,7 @@ def terminal_table(result: Result) -> str:
     if result.worst:
         worst = [[s.name, rate_text(s.false_accepts)] for s in result.worst[:3]]
         blocks.append(_columns([["worst sources", ""], *worst]))
+    blocks.append("In brackets: the count, and the 95 % interval.")
     if result.warnings:
         blocks.append("\n".join(f"! {warning}" for warning in result.warnings))
     return "\n\n".join(blocks) + "\n"

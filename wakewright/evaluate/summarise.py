@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from wakewright.evaluate.result import (
     Delay,
     Group,
     Histogram,
+    History,
+    History,
     Point,
     Result,
     Silence,
@@ -194,3 +197,42 @@ def _warnings(trials: Sequence[Trial], negatives: Negatives, rates: Sequence[flo
     if not trials:
         found.append("No wake word was tried, so nothing is known about misses.")
     return tuple(found)
+
+
+HISTORY = {"loss": "loss", "val_frr": "missed on validation voices"}
+"""Figures of metrics.jsonl that are drawn, and their names."""
+
+
+def training_history(metrics: Sequence[Mapping[str, object]]) -> tuple[History, ...]:
+    """The curves of a run's metrics.jsonl: those of the model itself, not of its teacher."""
+    curves = []
+    for key, name in HISTORY.items():
+        rows = [row for row in metrics if row.get("stage") == "model" and key in row]
+        steps, values = [float(str(r["step"])) for r in rows], [float(str(r[key])) for r in rows]
+        if rows:
+            curves.append(History(name, tuple(steps), tuple(values)))
+    return tuple(curves)
+
+
+def training_history(rows: Iterable[Mapping[str, Any]]) -> tuple[History, ...]:
+    """The lines of metrics.jsonl -> one curve for every number that was logged with a `step` at least twice.
+
+    Curves of different `stage`s are kept apart; the stage's name leads the curve's when there are several.
+    """
+    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    for row in rows:
+        if "step" not in row:
+            continue
+        for key, value in row.items():
+            if key != "step" and isinstance(value, int | float) and not isinstance(value, bool):
+                curves.setdefault((str(row.get("stage", "")), key), []).append((float(row["step"]), float(value)))
+    several = len({stage for stage, _ in curves}) > 1
+    return tuple(
+        History(
+            " ".join(part for part in (stage if several else "", key.replace("_", " ")) if part),
+            tuple(step for step, _ in points),
+            tuple(value for _, value in points),
+        )
+        for (stage, key), points in curves.items()
+        if len(points) > 1
+    )

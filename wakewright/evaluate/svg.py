@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from html import escape
 
 WIDTH, HEIGHT = 460, 290
-LEFT, RIGHT, TOP, BOTTOM = 46, 12, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 46, 20, 12, 44
 COLOURS = 5
 """CSS variables --c1 to --c5."""
 
@@ -129,15 +129,18 @@ def _curve(x_axis: Axis, y_axis: Axis, line: Line, colour: str) -> list[str]:
     return parts
 
 
-def chart(lines: Sequence[Line], x_axis: Axis, y_axis: Axis, *, title: str) -> str:
+def chart(lines: Sequence[Line], x_axis: Axis, y_axis: Axis, *, title: str, mark_x: float | None = None) -> str:
     """Draw the lines as one <figure>, with a key in HTML under it when there are two or more. All text is escaped.
 
-    `title` is read aloud by screen readers and shown as the caption, with the y axis' label.
+    `title` is read aloud by screen readers; the y axis' label is the caption. `mark_x` draws an upright dashed line.
     """
     parts = _grid(x_axis, y_axis)
     for i, line in enumerate(lines):
         if line.x:
             parts += _curve(x_axis, y_axis, line, f"var(--c{i % COLOURS + 1})")
+    if mark_x is not None:
+        x, _ = _spot(x_axis, y_axis, mark_x, y_axis.low)
+        parts.append(f'<path class="mark" d="M{x:g} {TOP}V{HEIGHT - BOTTOM}"/>')
     keys = "".join(
         f'<span><i style="background:var(--c{i % COLOURS + 1})"></i>{escape(line.name)}</span>'
         for i, line in enumerate(lines)
