@@ -1,0 +1,197 @@
+"""The command line: what the words mean, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wakewright.apps.cli import main, with_resume_value
+from wakewright.apps.commands import listen, runs
+from wakewright.apps.commands.train import compose, steps_per_epoch
+from wakewright.core.audio import write_wav
+from wakewright.core.compose import load_recipe
+from wakewright.core.errors import AudioError, PhraseError, RecipeError
+from wakewright.core.run import Run
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_help_is_quick_and_loads_neither_torch_nor_numpy() -> None:
+    code = (
+        "import sys; from wakewright.apps.cli import main; status = main(['--help']); "
+        "assert status == 0; assert not {'torch', 'numpy', 'pydantic', 'onnxruntime'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "wakewright", "--help"], check=True, capture_output=True)
+        times.append(time.perf_counter() - start)
+    assert min(times) < 0.4
+
+
+@pytest.mark.parametrize("command", ["new", "train", "evaluate", "export", "listen", "voices", "runs", "doctor"])
+def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([command, "--help"]) == 0
+    assert f"Usage: wakewright {command}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train"], 'there is no phrase\n  got: nothing\n  do:  say which: wakewright train "hey katya"'),
+        (["train", "  "], "there is no phrase"),
+        (["train", "hey", "katya"], 'put a phrase of several words in quotes: "hey katya"'),
+        (
+            ["train", "hey", "train.lrr=3"],
+            "train.lrr: there is no such setting\n  got: 3\n  do:  did you mean train.lr?",
+        ),
+        (["train", "hey", "--for", "toaster"], "--for names no known device\n  got: toaster"),
+        (["train", "hey", "--model", "mixnet"], "model.name: should be"),
+        (["train", "hey", "--audio", "nowhere"], "no audio at nowhere"),
+        (["train", "nowhere.yaml"], "no recipe at nowhere.yaml"),
+        (["train", "--resume"], "there is no run in runs"),
+        (["train", "hey", "--resume"], "there is no run of 'hey' in runs"),
+        (["train", "--resume", "runs/hey/x"], "no run at runs/hey/x"),
+        (["train", "hey", "--resume", "seed=3"], "a resumed run keeps the recipe it began with\n  got: seed=3"),
+        (["evaluate", "runs/hey/x", "--speech", "nowhere"], "no audio at nowhere"),
+        (["export", "runs/hey/x", "--out", "o"], "no run at runs/hey/x"),
+        (["listen", "runs/hey/x", "--wav", "-"], "no detector in runs/hey/x"),
+    ],
+)
+def test_what_cannot_be_used_ends_with_2_and_advice(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith(f"wakewright: {said}") or said in err
+    assert "\n  do:  " in err
+    assert "Traceback" not in out + err
+
+
+def test_a_misspelt_command_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["trian", "hey katya"]) == 2
+    assert "train" in capsys.readouterr().err
+
+
+def test_a_phrase_flags_and_settings_become_one_recipe(tmp_path: Path) -> None:
+    write_wav(tmp_path / "me.wav", np.zeros(1600, np.float32))
+    recipe = compose("hey katya", ["train.lr=3e-4"], layers=["esp32", "quick"], audio=[str(tmp_path / "me.wav")])
+    assert recipe.phrase == "hey katya"
+    assert recipe.model.name == "mixednet"
+    assert recipe.train.lr == 3e-4
+    assert recipe.recordings is not None
+    assert recipe.recordings.paths == (str(tmp_path / "me.wav"),)
+    assert recipe.voices.positives < load_recipe(phrase="x").voices.positives
+
+
+def test_own_recordings_with_odd_names_survive(tmp_path: Path) -> None:
+    name = "a, [b]: 'c' #1.wav"
+    write_wav(tmp_path / name, np.zeros(1600, np.float32))
+    recipe = compose("hey katya", [], audio=[name])
+    assert recipe.recordings is not None
+    assert recipe.recordings.paths == (name,)
+
+
+def test_epochs_are_counted_in_steps() -> None:
+    once = steps_per_epoch(load_recipe(phrase="hey katya"))
+    assert compose("hey katya", [], epochs=4).train.steps == 4 * once
+    assert steps_per_epoch(load_recipe(phrase="x", overrides=["voices.positives=1"])) == 1
+
+
+@pytest.mark.parametrize("error", [PhraseError, AudioError, RecipeError])
+def test_bad_words_raise_their_own_error(error: type[Exception]) -> None:
+    words = {PhraseError: ("", [], []), AudioError: ("hey", [], ["x"]), RecipeError: ("hey", ["x"], [])}
+    what, settings, audio = words[error]
+    with pytest.raises(error):
+        compose(what, settings, audio=audio)
+
+
+def test_resume_stands_alone_or_names_a_run(tmp_path: Path) -> None:
+    run = Run.create(load_recipe(phrase="hey katya"), tmp_path)
+    (tmp_path / "hey.yaml").write_text("phrase: hey")
+    (tmp_path / "my").mkdir()
+    (tmp_path / "my" / "hey.yaml").write_text("phrase: hey")
+    folder = str(run.folder)
+    assert with_resume_value(["train", "--resume", folder]) == ["train", "--resume", folder]
+    assert with_resume_value(["train", "--resume", folder + "/recipe.yaml"])[1:] == [
+        "--resume",
+        folder + "/recipe.yaml",
+    ]
+    assert with_resume_value(["train", "--resume", "runs/gone"]) == ["train", "--resume", "runs/gone"]
+    for after in (["hey katya"], ["my/hey.yaml"], ["hey.yaml"], ["--quick"], ["seed=1"], []):
+        assert with_resume_value(["train", "--resume", *after]) == ["train", "--resume=", *after]
+
+
+def test_new_writes_a_recipe_that_loads_and_never_over_another(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["new", "hey katya", "--for", "esp32", "seed=7"]) == 0
+    recipe = load_recipe(tmp_path / "hey-katya.yaml")
+    assert (recipe.phrase, recipe.model.name, recipe.seed) == ("hey katya", "mixednet", 7)
+    assert main(["new", "hey katya"]) == 2
+    assert "hey-katya.yaml is there already" in capsys.readouterr().err
+    assert main(["new", "hey katya", "--force"]) == 0
+    assert load_recipe(tmp_path / "hey-katya.yaml").seed == 1
+    capsys.readouterr()
+    assert main(["new", "hey katya", "--out", "-"]) == 0
+    assert "phrase: hey katya" in capsys.readouterr().out
+
+
+def test_runs_lists_what_the_files_tell(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    assert "no runs in runs" in capsys.readouterr().out
+    run = Run.create(load_recipe(phrase="hey katya"), tmp_path / "runs")
+    broken = Run.create(load_recipe(phrase="other"), tmp_path / "runs")
+    broken.recipe_path.unlink()
+    metrics = {"frr": 0.03125, "missed": 10, "positives": 320, "fa_per_hour": 0.4, "false_accepts": 1, "hours": 2.5}
+    run.metadata_path.write_text(json.dumps({"metrics": metrics}))
+    assert runs.facts(run)["missed"] == "3.1 % (10 of 320)"
+    assert runs.facts(run)["false_accepts"] == "0.40 (1 in 2.5 h)"
+    assert main(["runs", "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["status"] for row in rows} == {"created", f"the run {broken.folder.resolve()} is incomplete"}
+    assert main(["runs"]) == 0
+    assert "hey" in capsys.readouterr().out
+
+
+def test_doctor_and_voices_tell_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) in (0, 3)
+    out = capsys.readouterr().out
+    assert all(word in out for word in ("python", "numpy", "cores", "voices", "cache"))
+    assert main(["voices"]) == 0
+    assert "espeak" in capsys.readouterr().out
+
+
+def test_a_letter_that_the_console_lacks_does_not_break_it() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "wakewright", "new", "привет", "--out", "-"],
+        env={**os.environ, "PYTHONIOENCODING": "cp1252"},
+        capture_output=True,
+        check=False,
+    )
+    assert (done.returncode, b"phrase: ??????" in done.stdout) == (0, True)
+
+
+def test_raw_audio_on_standard_input_is_read_as_it_comes_and_wav_whole(tmp_path: Path) -> None:
+    samples = np.linspace(-0.9, 0.9, 4001).astype(np.float32)
+    write_wav(tmp_path / "a.wav", samples)
+    wav = (tmp_path / "a.wav").read_bytes()
+    from_wav = np.concatenate(list(listen.from_stream(io.BytesIO(wav))))
+    from_raw = np.concatenate(list(listen.from_stream(io.BytesIO(wav[44:] + b"\x01"))))  # an odd byte is dropped
+    np.testing.assert_allclose(from_wav, samples, atol=1e-4)
+    np.testing.assert_allclose(from_raw, samples, atol=1e-4)
+    assert list(listen.from_stream(io.BytesIO(b""))) == []
+    with pytest.raises(AudioError):
+        list(listen.from_stream(io.BytesIO(b"RIFF but no more")))

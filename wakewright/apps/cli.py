@@ -1,0 +1,91 @@
+"""The command line: which commands there are, and how they end.
+
+Exit status: 0 done, 2 the input cannot be used, 3 the machine lacks something, 4 training diverged, 130 Ctrl-C.
+Each command lives in a file of `commands/` and imports what it needs when it is called, so that `--help` is quick.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+import wakewright
+from wakewright.apps.commands import doctor, evaluate, export, listen, new, runs, train, voices
+from wakewright.core.errors import WakewrightError
+
+app = typer.Typer(
+    name="wakewright",
+    help="From a phrase to a wake word that works on real voices.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(new.new)
+app.command()(train.train)
+app.command()(evaluate.evaluate)
+app.command()(export.export)
+app.command()(listen.listen)
+app.add_typer(voices.app)
+app.command()(runs.runs)
+app.command()(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"wakewright {wakewright.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", help="Print the version.", callback=_version, is_eager=True),
+) -> None:
+    """From a phrase to a wake word that works on real voices."""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status. `words`: None takes those of the process."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a phrase may hold letters that an old console cannot show
+    try:
+        app(args=with_resume_value(sys.argv[1:] if words is None else words), prog_name="wakewright")
+    except WakewrightError as error:
+        typer.echo(f"wakewright: {error}", err=True)
+        return error.exit_code
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def with_resume_value(words: Sequence[str]) -> list[str]:
+    """`--resume` may stand alone or name a run: give it the value "" where what follows is no run.
+
+    A run is a folder with a record.json, a path in one, or a path below `runs` that may not exist.
+    """
+    result: list[str] = []
+    for position, word in enumerate(words):
+        if word != "--resume":
+            result.append(word)
+            continue
+        following = words[position + 1] if position + 1 < len(words) else "-"
+        result.append("--resume" if _names_a_run(following) else "--resume=")
+    return result
+
+
+def _names_a_run(word: str) -> bool:
+    path = Path(word)
+    if word.startswith("-") or "=" in word:
+        return False
+    if path.exists():
+        return any((folder / "record.json").is_file() for folder in (path, *path.resolve().parents))
+    return (os.sep in word or "/" in word) and path.suffix not in {".yaml", ".yml"}

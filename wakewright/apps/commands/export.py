@@ -1,0 +1,23 @@
+"""`wakewright export`: the files that a device or a program needs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def export(
+    run: Annotated[Path, typer.Argument(help="The run: its folder, or a file in it.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="Format to write.")] = "onnx",
+) -> None:
+    """Write the trained model in a format that other programs read."""
+    from wakewright.core.run import Run
+
+    opened = Run.open(run)
+    from wakewright.export import export_run  # loads torch: not before the run is known to be there
+
+    for path in export_run(opened, to=to, out=out):
+        typer.echo(str(path))

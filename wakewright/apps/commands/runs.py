@@ -1,0 +1,75 @@
+"""`wakewright runs`: what has been trained, read from the files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from wakewright.core.run import Run
+
+
+def runs(
+    output_dir: Annotated[Path, typer.Option(help="Folder the runs are stored in.")] = Path("runs"),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per run.")] = False,
+) -> None:
+    """List the runs: phrase, time, model, status, misses and false accepts per hour."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from wakewright.core.errors import WakewrightError
+    from wakewright.core.run import Run
+
+    rows = []
+    for folder in Run.all(output_dir):
+        try:
+            rows.append(facts(Run.open(folder)))
+        except WakewrightError as error:
+            rows.append({"run": str(folder), "status": error.what})
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row, ensure_ascii=False))
+        return
+    if not rows:
+        typer.echo(f'no runs in {output_dir}; train one: wakewright train "hey katya"')
+        return
+    table = Table("phrase", "begun", "model", "status", "missed", "false accepts per hour", "run")
+    for row in rows:
+        cells = ("phrase", "created", "model", "status", "missed", "false_accepts", "run")
+        table.add_row(*(str(row.get(cell) or "-") for cell in cells))
+    Console().print(table)
+
+
+def facts(run: Run) -> dict[str, Any]:
+    """What the files of a run tell: phrase, begin, model, status, and the two rates with their evidence."""
+    metrics: dict[str, Any] = {}
+    if run.metadata_path.is_file():
+        metrics = json.loads(run.metadata_path.read_text(encoding="utf-8")).get("metrics") or {}
+    return {
+        "run": str(run.folder),
+        "phrase": run.recipe.phrase,
+        "created": str(run.record.get("created", "")).replace("+00:00", "Z"),
+        "model": run.recipe.model.name,
+        "status": run.status,
+        "missed": _missed(metrics),
+        "false_accepts": _false_accepts(metrics),
+    }
+
+
+def _missed(metrics: dict[str, Any]) -> str | None:
+    """`3.1 % (10 of 320)` from frr, missed and positives."""
+    if metrics.get("frr") is None:
+        return None
+    count = f" ({metrics['missed']} of {metrics['positives']})" if metrics.get("positives") else ""
+    return f"{100 * metrics['frr']:.1f} %{count}"
+
+
+def _false_accepts(metrics: dict[str, Any]) -> str | None:
+    """`0.4 (1 in 2.4 h)` from fa_per_hour, false_accepts and hours."""
+    if metrics.get("fa_per_hour") is None:
+        return None
+    count = f" ({metrics['false_accepts']} in {metrics['hours']:.1f} h)" if metrics.get("hours") else ""
+    return f"{metrics['fa_per_hour']:.2f}{count}"

@@ -1,0 +1,151 @@
+"""`wakewright train`: from a phrase or a recipe to a measured wake word."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from wakewright.core.recipe import Recipe
+    from wakewright.core.run import Run
+
+
+def train(
+    what: Annotated[
+        str, typer.Argument(metavar="PHRASE|RECIPE", help='The phrase ("hey katya") or a recipe (*.yaml).')
+    ] = "",
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as train.lr=3e-4.")
+    ] = None,
+    audio: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE|DIR", help="Your own recordings of the phrase; may be given several times."),
+    ] = None,
+    model: Annotated[str, typer.Option(metavar="NAME", help="speech_embedding, mixednet or tc_resnet.")] = "",
+    target: Annotated[str, typer.Option("--for", metavar="pi|server|esp32", help="Device it is meant for.")] = "",
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Train this many passes over the augmented clips of the phrase.")
+    ] = None,
+    output_dir: Annotated[Path, typer.Option(help="Folder the run is stored in.")] = Path("runs"),
+    quick: Annotated[
+        bool, typer.Option("--quick", help="A first look within minutes, not a wake word to live with.")
+    ] = False,
+    resume: Annotated[
+        str | None, typer.Option(metavar="[RUN]", help="Continue this run, or without a name the last one.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Everything random follows from it.")] = None,
+) -> None:
+    """Train a wake word: speak it, train, calibrate, measure, export and report."""
+    words = list(settings or ())
+    if model:
+        words.insert(0, f"model.name={model}")
+    if seed is not None:
+        words.append(f"seed={seed}")
+    layers = [*target_layer(target), *(["quick"] if quick else [])]
+    if resume is not None:
+        changes = [*layers, *words, *(audio or ()), *([f"--epochs {epochs}"] if epochs else [])]
+        run = _run_to_resume(resume, what, output_dir, changes)
+        _start(run.recipe, output_dir, run)
+        return
+    recipe = compose(what, words, layers=layers, audio=audio or (), epochs=epochs or 0)
+    _start(recipe, output_dir, None)
+
+
+def compose(
+    what: str, words: Sequence[str], *, layers: Sequence[str] = (), audio: Sequence[str] = (), epochs: int = 0
+) -> Recipe:
+    """The recipe that the words of the command line describe.
+
+    Raises RecipeError for settings that cannot be used, AudioError for recordings that are not there.
+    """
+    from wakewright.core.audio import find_audio
+    from wakewright.core.compose import load_recipe
+    from wakewright.core.errors import PhraseError, RecipeError
+
+    stray = [word for word in words if "=" not in word]
+    if stray:
+        raise RecipeError(
+            "a setting must read key=value",
+            got=" ".join(stray),
+            do=f'put a phrase of several words in quotes: "{what} {" ".join(stray)}"; '
+            "give each further recording its own --audio",
+        )
+    if not what.strip():
+        raise PhraseError("there is no phrase", got="nothing", do='say which: wakewright train "hey katya"')
+    for path in audio:
+        find_audio(path)
+    if audio:
+        words = [f"recordings.paths={_yaml_list(audio)}", *words]
+    source, phrase = (Path(what), None) if is_recipe(what) else (None, what)
+    recipe = load_recipe(source, words, phrase, layers=layers)
+    if epochs:
+        steps = epochs * steps_per_epoch(recipe)
+        recipe = load_recipe(source, [*words, f"train.steps={steps}"], phrase, layers=layers)
+    return recipe
+
+
+def is_recipe(what: str) -> bool:
+    """Whether the word names a recipe file rather than a phrase."""
+    return what.lower().endswith((".yaml", ".yml")) or Path(what).is_file()
+
+
+def steps_per_epoch(recipe: Recipe) -> int:
+    """Optimiser steps in which as many positives are drawn as there are augmented clips of the phrase."""
+    per_step = recipe.train.batch_size * recipe.train.positive_share
+    return max(1, math.ceil(recipe.voices.positives * recipe.augment.copies / per_step))
+
+
+def target_layer(target: str) -> list[str]:
+    """The preset for `--for`, as layers; none for "". Raises RecipeError for a device there is no preset for."""
+    from wakewright.core.compose import TARGETS
+    from wakewright.core.errors import RecipeError
+
+    if target and target not in TARGETS:
+        raise RecipeError("--for names no known device", got=target, do="choose one of: " + ", ".join(TARGETS))
+    return [target] if target else []
+
+
+def _yaml_list(words: Sequence[str]) -> str:
+    from wakewright.core.yamltext import write
+
+    return write(list(words))
+
+
+def _run_to_resume(resume: str, what: str, output_dir: Path, changes: Sequence[str]) -> Run:
+    from wakewright.core.compose import load_recipe
+    from wakewright.core.errors import RecipeError
+    from wakewright.core.run import Run
+
+    if changes:
+        raise RecipeError(
+            "a resumed run keeps the recipe it began with",
+            got=" ".join(changes),
+            do="leave these out, or start a new run without --resume",
+        )
+    if resume:
+        return Run.open(resume)
+    if not what:
+        return Run.latest(output_dir)
+    return Run.latest(output_dir, load_recipe(Path(what)).phrase if is_recipe(what) else what)
+
+
+def _start(recipe: Recipe, output_dir: Path, run: Run | None) -> None:
+    from wakewright import pipeline
+
+    try:
+        done = pipeline.train(recipe, output_dir=output_dir, resume=run)
+    except KeyboardInterrupt:
+        typer.echo(f"\nstopped; nothing is lost. Continue with:\n  {_resume_words(recipe, output_dir)}", err=True)
+        raise
+    typer.echo(f"{done.folder}")
+
+
+def _resume_words(recipe: Recipe, output_dir: Path) -> str:
+    from wakewright.core.run import Run
+
+    folders = Run.all(output_dir, recipe.phrase)
+    return f"wakewright train --resume {folders[-1]}" if folders else "the same command again"
