@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from wakewright.evaluate.result import (
     Delay,
     Group,
     Histogram,
-    History,
     History,
     Point,
     Result,
@@ -207,32 +205,8 @@ def training_history(metrics: Sequence[Mapping[str, object]]) -> tuple[History, 
     """The curves of a run's metrics.jsonl: those of the model itself, not of its teacher."""
     curves = []
     for key, name in HISTORY.items():
-        rows = [row for row in metrics if row.get("stage") == "model" and key in row]
+        rows = [row for row in metrics if row.get("stage") == "model" and row.get(key) is not None]
         steps, values = [float(str(r["step"])) for r in rows], [float(str(r[key])) for r in rows]
         if rows:
             curves.append(History(name, tuple(steps), tuple(values)))
     return tuple(curves)
-
-
-def training_history(rows: Iterable[Mapping[str, Any]]) -> tuple[History, ...]:
-    """The lines of metrics.jsonl -> one curve for every number that was logged with a `step` at least twice.
-
-    Curves of different `stage`s are kept apart; the stage's name leads the curve's when there are several.
-    """
-    curves: dict[tuple[str, str], list[tuple[float, float]]] = {}
-    for row in rows:
-        if "step" not in row:
-            continue
-        for key, value in row.items():
-            if key != "step" and isinstance(value, int | float) and not isinstance(value, bool):
-                curves.setdefault((str(row.get("stage", "")), key), []).append((float(row["step"]), float(value)))
-    several = len({stage for stage, _ in curves}) > 1
-    return tuple(
-        History(
-            " ".join(part for part in (stage if several else "", key.replace("_", " ")) if part),
-            tuple(step for step, _ in points),
-            tuple(value for _, value in points),
-        )
-        for (stage, key), points in curves.items()
-        if len(points) > 1
-    )
