@@ -29,7 +29,8 @@ class Node(BaseModel):
     @model_validator(mode="after")
     def _spans_rise(self) -> Node:
         for name, value in self:
-            if isinstance(value, tuple) and len(value) == 2 and value[0] > value[1]:
+            span = isinstance(value, tuple) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
+            if span and value[0] > value[1]:
                 raise ValueError(f"{name}: the low end {value[0]} is above the high end {value[1]}")
         return self
 
@@ -70,7 +71,8 @@ class Phrases(Node):
     spellings: tuple[str, ...] = ()
     """Other spellings that sound right on the synthesisers; spoken as often as the phrase."""
     min_distance: float = 1.5
-    """A near miss closer than this many phonemes to the phrase is dropped: it would be the phrase."""
+    """A near miss closer than this many phonemes to the phrase (or than a third of a short one) is dropped: it would
+    be the phrase."""
     avoid: tuple[str, ...] = ()
     """Phrases that must not wake it; spoken among the near misses."""
 
@@ -199,7 +201,7 @@ class Policy(Node):
     smoothing: PositiveInt = 5
     """Steps over which scores are averaged."""
     release: Share = 0.3
-    """After a detection the smoothed score must fall below this share of the threshold before another."""
+    """After a detection the smoothed score must fall below this (or 3/7 of the threshold, if lower) before another."""
     threshold: Share | None = None
     """Smoothed score that counts as a detection; null is calibrated."""
     cooldown_ms: Annotated[int, Field(ge=0)] = 500

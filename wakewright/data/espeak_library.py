@@ -1,13 +1,14 @@
-"""The espeak-ng library of the pip wheel `espeakng-loader`, loaded and initialised once per process.
+"""The espeak-ng library of the pip wheel `espeakng-loader`, loaded once per process for its rules of pronunciation.
 
 espeak-ng keeps one global state: a second initialisation or a voice changed behind another caller's back spoils
-what that caller was doing. So the phoneme converter and the voice engine both come here, and hold `LOCK` from
-setting the voice to the last call that depends on it:
+what that caller was doing. So whoever asks it how a text sounds comes here, and holds `LOCK` from setting the voice
+to the last call that depends on it:
 
     with espeak_library.LOCK:
-        lib = espeak_library.set_voice("gmw/en-US+f2")
-        lib.espeak_SetParameter(1, 190, 0)      # a change of voice resets nothing the next caller may rely on
-        lib.espeak_Synth(...)
+        lib = espeak_library.set_voice("gmw/en-US")
+        lib.espeak_TextToPhonemes(...)
+
+Speaking aloud is another matter: that needs a fresh state per clip, and the voice engine loads copies of its own.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class _Voice(ctypes.Structure):
 
 
 @functools.cache
-def _load() -> tuple[ctypes.CDLL, int]:
+def _load() -> ctypes.CDLL:
     try:
         import espeakng_loader
     except ImportError as error:
@@ -78,7 +79,7 @@ def _load() -> tuple[ctypes.CDLL, int]:
     lib.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]
     lib.espeak_TextToPhonemes.restype = ctypes.c_char_p
     lib.espeak_TextToPhonemes.argtypes = [ctypes.POINTER(ctypes.c_char_p), ctypes.c_int, ctypes.c_int]
-    return lib, rate
+    return lib
 
 
 def library() -> ctypes.CDLL:
@@ -87,13 +88,7 @@ def library() -> ctypes.CDLL:
     Raises MissingPackage when the wheel is absent, NoVoice when it cannot be loaded.
     """
     with LOCK:
-        return _load()[0]
-
-
-def sample_rate() -> int:
-    """Rate in Hz of the audio the library synthesises (22050)."""
-    with LOCK:
-        return _load()[1]
+        return _load()
 
 
 def set_voice(name: str) -> ctypes.CDLL:

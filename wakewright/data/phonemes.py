@@ -69,14 +69,14 @@ CONSONANTS: dict[str, tuple[float, float, bool, str]] = {
 }
 CONSONANTS |= {
     "ɕ": (0.73, 0.8, False, ""), "ʑ": (0.73, 0.8, True, ""), "ɥ": (0.7, 0.6, True, ""), "ɰ": (0.6, 0.6, True, ""),
-    "ɫ": (0.83, 0.6, True, "lateral"), "ɧ": (0.67, 0.8, False, ""), "ɓ": (1.0, 1.0, True, ""),
-    "ɗ": (0.85, 1.0, True, ""), "ɠ": (0.6, 1.0, True, ""), "g": (0.6, 1.0, True, ""),
-    "ɺ": (0.85, 0.7, True, "rhotic"),
+    "ɫ": (0.83, 0.6, True, "lateral"), "ɧ": (0.67, 0.8, False, ""), "ɓ": (1.0, 1.0, True, "implosive"),
+    "ɗ": (0.85, 1.0, True, "implosive"), "ɠ": (0.6, 1.0, True, "implosive"),
+    "ɺ": (0.85, 0.7, True, "lateral"),
 }  # fmt: skip
 _FRICATIVES = frozenset(letter for letter, (_, manner, _, _) in CONSONANTS.items() if manner == 0.8)
 _SAME_ORGAN = 0.16
 """A stop and a fricative spoken at places at most this far apart in one phoneme are an affricate: tʃ, pf, ts."""
-_TYPED = str.maketrans({"ä": "a", "ʦ": "ts", "ε": "ɛ", "?": "ʔ"})
+_TYPED = str.maketrans({"ä": "a", "ʦ": "ts", "ε": "ɛ", "?": "ʔ", "g": "ɡ"})
 """Letters some of espeak-ng's languages use beside the IPA's own."""
 _GLIDES = {"j": "i", "w": "u", "ɥ": "y", "ɰ": "ɯ", "ɹ": "ɚ", "ɻ": "ɚ", "ʋ": "u"}
 """Consonants that are a vowel in motion: close to that vowel, and easily lost."""
@@ -124,8 +124,10 @@ def spelt_out(word: str, language: str) -> bool:
     if len(letters) < 2 or len(letters) < len(word) or any(char.lower() == char.upper() for char in letters):
         return False
     said = phonemes(word, language)
-    # "io" in Italian also is the names of its letters, and still a word: names are longer than sounds
-    return len(said) > len(letters) and said == sum((phonemes(char, language) for char in letters), ())
+    names = [sound for char in letters for sound in phonemes(char, language)]
+    # "io" in Italian also is the names of its letters, and still a word: names are longer than sounds.
+    # A name may change a little between others: r at its end, the length of a vowel.
+    return len(said) > len(letters) and distance(said, names) <= 0.1 * len(letters)
 
 
 def _segments(name: str, tonal: bool) -> list[str]:
@@ -219,7 +221,7 @@ def _consonants_apart(a: str, b: str) -> float:
         cost += 0.1 + 0.75 * abs(manner - other_manner)
     if sonority != other_sonority:
         # the tap is how some accents say t, d or r: it is as near to the stops as to the other rhotics
-        cost += 0.0 if "ɾ" in (a, b) else 0.3
+        cost += 0.0 if "ɾ" in (a, b) and "" in (sonority, other_sonority) else 0.3
     return min(cost, 1.0)
 
 

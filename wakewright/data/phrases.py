@@ -98,7 +98,7 @@ def near_misses(recipe: Recipe, count: int, rng: np.random.Generator) -> list[st
     texts = avoided(recipe)
     heard = {phonemes(text, recipe.language) for text in texts}
     sources = {
-        "pieces": _shuffled(_pieces(recipe), rng),
+        "pieces": itertools.chain(_shuffled(_pieces(recipe), rng), _shuffled(_readdressed(recipe), rng)),
         "words": _alike(recipe, sound, rng),
         "invented": _invented(recipe, rng),
     }
@@ -168,7 +168,7 @@ def _shuffled(texts: Sequence[str], rng: np.random.Generator) -> Iterator[str]:
 
 
 def _pieces(recipe: Recipe) -> list[str]:
-    """The phrase in part, in another order, and after or before other words."""
+    """The phrase in part and in another order."""
     words = recipe.phrase.split()
     found = [" ".join(words[:end]) for end in range(1, len(words))]
     found += [" ".join(words[start:]) for start in range(1, len(words))]
@@ -177,11 +177,17 @@ def _pieces(recipe: Recipe) -> list[str]:
         for cut in _cuts(word):
             found += [" ".join([*words[:index], word[:cut]]), " ".join([word[cut:], *words[index + 1 :]])]
             found.append(" ".join([*words[:index], word[cut:] + word[:cut], *words[index + 1 :]]))
-    for opening in lexicon(recipe.language)["address"]:
-        found.append(" ".join([opening, *words[1:]]) if len(words) > 1 else f"{opening} {words[0]}")
-    for name in lexicon(recipe.language)["name"] if len(words) > 1 else ():
-        found.append(" ".join([*words[:-1], name]))
     return list(dict.fromkeys(text for text in found if text))
+
+
+def _readdressed(recipe: Recipe) -> list[str]:
+    """The phrase after another first word, and its first words before another name."""
+    words = recipe.phrase.split()
+    known = lexicon(recipe.language)
+    found = [" ".join([opening, *(words[1:] or words)]) for opening in known["address"]]
+    if len(words) > 1:
+        found += [" ".join([*words[:-1], name]) for name in known["name"]]
+    return list(dict.fromkeys(found))
 
 
 def _cuts(word: str) -> list[int]:
