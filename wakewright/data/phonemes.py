@@ -68,7 +68,7 @@ CONSONANTS: dict[str, tuple[float, float, bool, str]] = {
     if letter != "-"
 }
 CONSONANTS |= {
-    "ɕ": (0.73, 0.8, False, ""), "ʑ": (0.73, 0.8, True, ""), "ɥ": (0.7, 0.6, True, ""), "ɰ": (0.6, 0.6, True, ""),
+    "ɕ": (0.73, 0.8, False, ""), "ʑ": (0.73, 0.8, True, ""), "ɥ": (0.69, 0.6, True, ""), "ɰ": (0.61, 0.6, True, ""),
     "ɫ": (0.83, 0.6, True, "lateral"), "ɧ": (0.67, 0.8, False, ""), "ɓ": (1.0, 1.0, True, "implosive"),
     "ɗ": (0.85, 1.0, True, "implosive"), "ɠ": (0.6, 1.0, True, "implosive"),
     "ɺ": (0.85, 0.7, True, "lateral"),
