@@ -163,3 +163,9 @@ def pitch_hz(samples: np.ndarray) -> float:
         if lags[best] > 0.5 * lags[0]:
             found.append(SAMPLE_RATE / best)
     return float(np.median(found))
+
+
+def test_every_engine_is_in_the_table_of_licences() -> None:
+    table = (Path(__file__).parents[3] / "docs" / "licences.md").read_text(encoding="utf-8")
+    for found in all_engines():
+        assert f"| `{found.name}` |" in table

@@ -15,7 +15,9 @@ from wakewright.data.voices.espeak import pitch_setting, rate_setting
 from wakewright.data.voices.program import present, run, spoken
 from wakewright.data.voices.protocol import Gender, Utterance, Voice, same_language
 
-LICENCE = "AGPL-3.0 (mbrola), GPL-3.0 (espeak-ng); diphones free of charge, most for non-commercial use only"
+LICENCE = (
+    "AGPL-3.0 (mbrola), GPL-3.0 (espeak-ng); diphones only with MBROLA, not to be sold or be part of what is sold"
+)
 
 _FOLDERS = (Path("/usr/share/mbrola"), Path("/usr/local/share/mbrola"), Path("/opt/homebrew/share/mbrola"))
 
