@@ -61,6 +61,11 @@ def test_the_threshold_moves_with_the_negatives() -> None:
     assert (low, high) == (0.0, 1.0)
 
 
+def test_a_word_no_higher_than_the_barred_peak_is_missed() -> None:
+    words, others = trials(np.full(40, 0.5), 1), negatives(np.full(30, 0.5), 10, 1.0)
+    assert bootstrap_frr(words, others, [0.5], seed=1)[0].tolist() == [share_interval(40, 40).low, 1.0]
+
+
 def test_a_single_source_is_drawn_peak_by_peak() -> None:
     rng = np.random.default_rng(2)
     low, high = bootstrap_frr(trials(rng.random(100), 100), negatives(rng.random(50), 1, 5.0), [1.0], seed=1)[0]

@@ -113,11 +113,11 @@ def test_missing_and_foreign_results_are_named(tmp_path: Path) -> None:
 
 
 def test_files_are_written_and_repeatable(result: Result, tmp_path: Path) -> None:
-    assert write_report(tmp_path, result) == tmp_path / "report.html"
+    assert write_report(result, tmp_path) == tmp_path / "report.html"
     picture = (tmp_path / "eval" / "det.png").read_bytes()
     assert picture.startswith(b"\x89PNG")
     assert len(picture) > 20_000
-    write_report(tmp_path, result)
+    write_report(result, tmp_path)
     assert (tmp_path / "eval" / "det.png").read_bytes() == picture
     assert sorted(p.name for p in tmp_path.rglob("*") if p.is_file()) == ["det.png", "report.html", "result.json"]
 
@@ -191,7 +191,7 @@ def test_user_text_stays_text(result: Result, tmp_path: Path) -> None:
     page = html_page(evil)
     assert "<script" not in page
     assert "&lt;script&gt;alert(&#x27;hey&#x27;)" in page
-    write_report(tmp_path, evil)
+    write_report(evil, tmp_path)
 
 
 @pytest.mark.parametrize("phrase", ["cost $x$ of $\\frac$", "привет", "你好", "😀"])
@@ -199,7 +199,7 @@ def test_any_phrase_can_be_drawn(result: Result, tmp_path: Path, phrase: str) ->
     odd = dataclasses.replace(
         result, phrase=phrase, conditions=(dataclasses.replace(result.conditions[0], name="_$a"),)
     )
-    write_report(tmp_path, odd)
+    write_report(odd, tmp_path)
     assert phrase in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
@@ -241,7 +241,7 @@ def test_many_groups_show_the_ones_with_misses() -> None:
 
 def test_no_wake_word_at_all_is_reported_not_hidden(tmp_path: Path) -> None:
     found = summarise({"clean": []}, {"speech": speech(0.5)}, 0.5, phrase="x", model="m", replicates=20)
-    write_report(tmp_path, found)
+    write_report(found, tmp_path)
     assert "not measured" in terminal_table(found)
     assert any("nothing is known about misses" in warning for warning in found.warnings)
     assert read_result(tmp_path / "eval" / "result.json") == found

@@ -41,6 +41,14 @@ def test_partial_auc_by_hand() -> None:
     assert partial_auc(mixed, negatives) == pytest.approx(0.75)
 
 
+def test_partial_auc_is_cut_by_interpolation() -> None:
+    # The positive ties with one window of five: a diagonal from (0, 0) to (0.2, 1), a half where it is cut.
+    assert partial_auc(f32(0.5), f32(0.5, 0.1, 0.1, 0.1, 0.1)) == pytest.approx(0.25)
+    # Straight up exactly where it is cut: that step has no area.
+    ten = f32(0.9, *[0.1] * 9)
+    assert partial_auc(f32(0.5), ten) == pytest.approx(0.0)
+
+
 def test_partial_auc_of_chance_is_a_twentieth() -> None:
     same = np.linspace(0.0, 1.0, 1000).astype(np.float32)
     assert partial_auc(same, same) == pytest.approx(0.05)
@@ -60,6 +68,7 @@ def test_misses_by_group() -> None:
     ]
     rows = misses_by([*trials, Trial(f32(0.0), 0.0, 0.1, 0)], "snr", 0.5)
     assert [(r.group, r.misses, r.positives, r.frr) for r in rows] == [("10 dB", 1, 2, 0.5), ("5 dB", 1, 1, 1.0)]
+    assert misses_by(trials, "snr", trials[0].peak)[0].misses == 1  # a peak at the threshold is heard
     assert rows[0].interval.low == pytest.approx(0.0126, abs=1e-4)
 
 

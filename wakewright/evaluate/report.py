@@ -10,7 +10,7 @@ from wakewright.evaluate.result import Result, write_result
 from wakewright.evaluate.wording import delay_text, rate_text, share_text
 
 
-def write_report(run_dir: Path | str, result: Result) -> Path:
+def write_report(result: Result, run_dir: Path | str) -> Path:
     """Write eval/result.json, eval/det.png and report.html into the run folder; returns the path of the page.
 
     The page is written last, so that its existence means the rest is there. Raises MissingPackage without matplotlib.

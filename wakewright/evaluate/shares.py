@@ -54,10 +54,13 @@ def partial_auc(
     """
     frr, far = error_rates(positive_peaks, window_peaks, _all_thresholds(positive_peaks, window_peaks))
     fpr, tpr = far[::-1], 1.0 - frr[::-1]
-    at_limit = float(np.interp(max_fpr, fpr, tpr))
-    inside = fpr < max_fpr
-    x = np.concatenate((fpr[inside], [max_fpr]))
-    y = np.concatenate((tpr[inside], [at_limit]))
+    inside = int(
+        np.searchsorted(fpr, max_fpr, side="left")
+    )  # the curve goes from (0, 0) to (1, 1): never 0, never past it
+    share = (max_fpr - fpr[inside - 1]) / (fpr[inside] - fpr[inside - 1])
+    at_limit = tpr[inside - 1] + share * (tpr[inside] - tpr[inside - 1])
+    x = np.concatenate((fpr[:inside], [max_fpr]))
+    y = np.concatenate((tpr[:inside], [at_limit]))
     return float(np.sum(np.diff(x) * 0.5 * (y[1:] + y[:-1])) / max_fpr)
 
 
