@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wakewright.core.errors import NoVoice, RecipeError
+from wakewright.core.errors import MissingPackage, NoVoice, RecipeError
 from wakewright.data import espeak_library
 from wakewright.data.phonemes import (
     CONSONANTS,
@@ -173,3 +175,28 @@ def test_threads_with_different_languages_do_not_disturb_each_other() -> None:
     for thread in threads:
         thread.join()
     assert together == alone
+
+
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if nothing had asked for the library yet; what is loaded stays loaded for the tests after this one."""
+    monkeypatch.setattr(espeak_library, "paths", espeak_library.paths.__wrapped__)
+    monkeypatch.setattr(espeak_library, "_load", espeak_library._load.__wrapped__)
+
+
+def test_without_the_wheel_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh(monkeypatch)
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    with pytest.raises(MissingPackage, match="espeak-ng is needed to know how the phrase sounds") as caught:
+        espeak_library.library()
+    assert "pip install espeakng-loader" in caught.value.do
+
+
+def test_a_broken_library_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = espeak_library.paths()[1]
+    fresh(monkeypatch)
+    broken = tmp_path / "libespeak-ng.so"
+    broken.write_text("not a library")
+    monkeypatch.setattr(espeak_library, "paths", lambda: (broken, data))
+    with pytest.raises(NoVoice, match="the espeak-ng library cannot be used") as caught:
+        espeak_library.library()
+    assert "libespeak-ng.so" in caught.value.got

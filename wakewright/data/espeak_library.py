@@ -17,6 +17,7 @@ import ctypes
 import difflib
 import functools
 import threading
+from pathlib import Path
 
 from wakewright.core.errors import MissingPackage, NoVoice, RecipeError
 
@@ -49,7 +50,8 @@ class _Voice(ctypes.Structure):
 
 
 @functools.cache
-def _load() -> ctypes.CDLL:
+def paths() -> tuple[Path, Path]:
+    """The wheel's library and its data folder. Raises MissingPackage without the wheel, NoVoice without its data."""
     try:
         import espeakng_loader
     except ImportError as error:
@@ -59,21 +61,29 @@ def _load() -> ctypes.CDLL:
             do="install it: pip install espeakng-loader",
         ) from error
     try:
-        lib = ctypes.CDLL(espeakng_loader.get_library_path())
-        data = espeakng_loader.get_data_path()
-    except (OSError, RuntimeError) as error:
-        raise NoVoice(
-            "the espeak-ng library could not be loaded",
-            got=str(error),
-            do="reinstall it: pip install --force-reinstall espeakng-loader",
-        ) from error
+        return Path(espeakng_loader.get_library_path()), Path(espeakng_loader.get_data_path())
+    except RuntimeError as error:
+        raise _unusable(str(error)) from error
+
+
+def _unusable(reason: str) -> NoVoice:
+    return NoVoice(
+        "the espeak-ng library cannot be used",
+        got=reason,
+        do="reinstall it, in a folder whose path is not long: pip install --force-reinstall espeakng-loader",
+    )
+
+
+@functools.cache
+def _load() -> ctypes.CDLL:
+    path, data = paths()
+    try:
+        lib = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise _unusable(str(error)) from error
     rate = lib.espeak_Initialize(OUTPUT_SYNCHRONOUS, 0, str(data).encode(), _DONT_EXIT)
     if rate <= 0:
-        raise NoVoice(
-            "the espeak-ng library could not be initialised",
-            got=f"status {rate} with data in {data}",
-            do="reinstall it: pip install --force-reinstall espeakng-loader",
-        )
+        raise _unusable(f"status {rate} on starting with {data} (a path over 160 bytes is too long)")
     lib.espeak_ListVoices.restype = ctypes.POINTER(ctypes.POINTER(_Voice))
     lib.espeak_ListVoices.argtypes = [ctypes.c_void_p]
     lib.espeak_SetVoiceByName.argtypes = [ctypes.c_char_p]

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakewright.core.audio import Samples, resample
+from wakewright.data import espeak_library
 from wakewright.data.voices.program import failed, unknown_voice
 from wakewright.data.voices.protocol import Gender, Utterance, Voice, same_language
 
@@ -113,12 +114,10 @@ def _synthesise(lib: ctypes.CDLL, utterance: Utterance) -> NDArray[np.float32]:
 @functools.cache
 def _paths() -> tuple[str, Path]:
     """A copy of the library that is this process's own, and the data folder."""
-    import espeakng_loader
-
     folder = tempfile.mkdtemp(prefix="wakewright-espeak-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    library = Path(espeakng_loader.get_library_path())
-    return str(shutil.copy(library, Path(folder) / f"own-{library.name}")), Path(espeakng_loader.get_data_path())
+    library, data = espeak_library.paths()
+    return str(shutil.copy(library, Path(folder) / f"own-{library.name}")), data
 
 
 @contextlib.contextmanager
@@ -158,9 +157,7 @@ def _c_library() -> ctypes.CDLL:
 @functools.cache
 def _accents() -> tuple[tuple[str, str], ...]:
     """(name as in `gmw/en-US`, language tag) of every language file."""
-    import espeakng_loader
-
-    lang = Path(espeakng_loader.get_data_path()) / "lang"
+    lang = espeak_library.paths()[1] / "lang"
     found = []
     for file in sorted(p for p in lang.rglob("*") if p.is_file()):
         lines = file.read_text(errors="replace").splitlines()
@@ -172,10 +169,8 @@ def _accents() -> tuple[tuple[str, str], ...]:
 
 @functools.cache
 def _variant_genders() -> dict[str, Gender | None]:
-    import espeakng_loader
-
     genders: dict[str, Gender | None] = {}
-    for file in (Path(espeakng_loader.get_data_path()) / "voices" / "!v").iterdir():
+    for file in (espeak_library.paths()[1] / "voices" / "!v").iterdir():
         words = [line.split() for line in file.read_text(errors="replace").splitlines()]
         said = next((w[1] for w in words if len(w) > 1 and w[0] == "gender"), None)
         genders[file.name] = "female" if said == "female" else "male" if said == "male" else None
