@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 import logging
 import multiprocessing
-import os
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 import soundfile
 
 from wakewright.core import audio
-from wakewright.core.errors import NoVoice
+from wakewright.core.errors import EnvironmentProblem, NoVoice
 from wakewright.core.files import cache_dir
 from wakewright.core.recipe import Recipe, Voices
 from wakewright.data.voices import Utterance, engine_named, installed_engines, plan, speak_all
@@ -129,14 +128,11 @@ def test_a_failure_is_tried_once_more(tmp_path: Path) -> None:
     assert len(speak_all([command("word", once, "{out}")], "positive", workers=1)) == 1
 
 
-def test_a_dead_process_is_an_error_not_a_hang(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("wakewright.data.voices.speak.speak_chunk", die)
-    with pytest.raises(NoVoice, match=r"(?s)ended without an answer.*__main__"):
-        speak_all(espeak(30), "positive", workers=2)
-
-
-def die(*_: object) -> None:
-    os._exit(1)
+def test_a_dead_process_is_an_error_not_a_hang() -> None:
+    kills = "import os, sys; os.kill(os.getppid(), 9)  # {text} {out}"
+    said = [command(f"word {i}", kills) for i in range(30)]
+    with pytest.raises(EnvironmentProblem, match=r"(?s)ended from outside.*engine\.workers=1"):
+        speak_all(said, "positive", workers=2)
 
 
 def test_two_processes_at_once_do_not_corrupt_the_cache() -> None:

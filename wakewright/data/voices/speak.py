@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-import multiprocessing
-import os
 import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 from wakewright.core.audio import SAMPLE_RATE, Samples, write_wav
+from wakewright.core.engine import map_processes
 from wakewright.core.errors import NoVoice
 from wakewright.core.files import cache_dir
 from wakewright.core.manifest import Clip, Kind, Manifest
@@ -43,7 +41,8 @@ def speak_all(
     What the cache has is not spoken again. An utterance that fails twice is left out and logged. `workers` processes
     share the work, 0 meaning one per core; with 1, or little to do, it is done in this process.
 
-    Raises NoVoice naming the engine when more than a fifth of its utterances fail, or when a process dies.
+    Raises NoVoice naming the engine when more than a fifth of its utterances fail, EnvironmentProblem when a process
+    dies.
     """
     folder = cache_dir() / "speech"
     seconds = {u.fingerprint: cached_seconds(clip_path(folder, u)) for u in utterances}
@@ -53,7 +52,8 @@ def speak_all(
     failed: Counter[str] = Counter()
     if progress:
         progress(done, total)
-    for spoken, failures in _spoken(_chunks(missing), folder, workers or cores(), len(missing)):
+    speak = functools.partial(speak_chunk, folder=folder)
+    for spoken, failures in map_processes(speak, _chunks(missing), workers if len(missing) >= _WORTH_A_POOL else 1):
         done += len(spoken) + len(failures)
         seconds.update(spoken)
         for utterance, reason in failures:
@@ -83,13 +83,6 @@ def cached_seconds(path: Path) -> float | None:
     if size <= _WAV_HEADER or header[36:] != b"data" + struct.pack("<I", size - _WAV_HEADER):
         return None
     return (size - _WAV_HEADER) / 2 / SAMPLE_RATE
-
-
-def cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def speak_chunk(utterances: Sequence[Utterance], folder: Path) -> tuple[dict[str, float], list[Failure]]:
@@ -133,31 +126,6 @@ def _chunks(utterances: Sequence[Utterance]) -> list[list[Utterance]]:
         for start in range(0, len(theirs), _CHUNK)
     ]
     return [chunk for _, _, chunk in sorted(numbered, key=lambda entry: entry[:2])]
-
-
-def _spoken(
-    chunks: Sequence[Sequence[Utterance]], folder: Path, workers: int, count: int
-) -> Iterator[tuple[dict[str, float], list[Failure]]]:
-    """The chunks' results as they come."""
-    if workers == 1 or count < _WORTH_A_POOL:
-        for chunk in chunks:
-            yield speak_chunk(chunk, folder)
-        return
-    # spawn everywhere: it is what macOS and Windows have, and no thread's lock is copied in a locked state
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(chunks)), mp_context=context)
-    try:
-        for future in as_completed([pool.submit(speak_chunk, chunk, folder) for chunk in chunks]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise NoVoice(
-            "a process that was speaking ended without an answer",
-            got=str(error),
-            do="if this is a script of yours, put its main part under `if __name__ == '__main__':`; "
-            "else set engine.workers=1 to see which engine it is",
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _clip(folder: Path, utterance: Utterance, kind: Kind, seconds: float) -> Clip:
