@@ -99,13 +99,18 @@ def prepare(root: Path, extras: tuple[str, ...]) -> Path:
     venv = root / ".venv"
     python = venv / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     key = stamp_key(root)
-    if not missing_extras(venv, key, extras) and python.exists():
+    if up_to_date(venv, python, key, extras):
         return python
     with one_at_a_time(root / ".venv.lock"):
-        missing = missing_extras(venv, key, extras)  # another start may have installed them meanwhile
-        if missing or not python.exists():
-            install(root, venv, python, key, tuple(sorted({*installed_extras(venv, key), *extras})))
+        if not up_to_date(venv, python, key, extras):  # another start may have done it meanwhile
+            install(root, venv, python, key, tuple(sorted({*read_stamp(venv)[1], *extras})))
     return python
+
+
+def up_to_date(venv: Path, python: Path, key: str, extras: tuple[str, ...]) -> bool:
+    """Whether the environment holds these extras in the state that `key` stands for."""
+    stamped, installed = read_stamp(venv)
+    return stamped == key and installed >= set(extras) and python.exists()
 
 
 def stamp_key(root: Path) -> str:
@@ -116,18 +121,13 @@ def stamp_key(root: Path) -> str:
     return digest.hexdigest()
 
 
-def installed_extras(venv: Path, key: str) -> set[str]:
-    """Extras that the stamp says are installed; none when it is absent, damaged or of another state."""
+def read_stamp(venv: Path) -> tuple[str, set[str]]:
+    """(key, extras) of what was installed last; ("", nothing) when the stamp is absent or damaged."""
     try:
         stamp = json.loads((venv / "wakewright.json").read_text(encoding="utf-8"))
-        return set(stamp["extras"]) if stamp["key"] == key else set()
+        return str(stamp["key"]), set(stamp["extras"])
     except (OSError, ValueError, KeyError, TypeError):
-        return set()
-
-
-def missing_extras(venv: Path, key: str, extras: tuple[str, ...]) -> set[str]:
-    """Those of `extras` that are not installed."""
-    return set(extras) - installed_extras(venv, key)
+        return "", set()
 
 
 def install(root: Path, venv: Path, python: Path, key: str, extras: tuple[str, ...]) -> None:
