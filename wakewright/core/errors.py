@@ -1,16 +1,16 @@
 """The error tree. Every message says what went wrong, what was found, and what to do about it.
 
-    WakewrightError
-    ├── InputError                 the user's input cannot be used (exit status 2)
-    │   ├── RecipeError            a recipe, a preset or a key=value override
-    │   ├── PhraseError            a phrase that cannot be spoken or learnt
-    │   ├── AudioError             a recording that cannot be read or is unusable
-    │   └── RunError               a run folder that is missing, busy, broken or from elsewhere
-    ├── EnvironmentProblem         the machine lacks something (exit status 3)
-    │   ├── NoVoice                no speech synthesiser, or one that failed
-    │   ├── MissingPackage         an optional package is not installed
-    │   └── DiskFull               no space left where a file had to be written
-    └── TrainingDiverged           the loss stopped being a finite number (exit status 4)
+WakewrightError
+├── InputError                 the user's input cannot be used (exit status 2)
+│   ├── RecipeError            a recipe, a preset or a key=value override
+│   ├── PhraseError            a phrase that cannot be spoken or learnt
+│   ├── AudioError             a recording that cannot be read or is unusable
+│   └── RunError               a run folder that is missing, busy, broken or from elsewhere
+├── EnvironmentProblem         the machine lacks something (exit status 3)
+│   ├── NoVoice                no speech synthesiser, or one that failed
+│   ├── MissingPackage         an optional package is not installed
+│   └── DiskFull               no space left where a file had to be written
+└── TrainingDiverged           the loss stopped being a finite number (exit status 4)
 """
 
 from __future__ import annotations

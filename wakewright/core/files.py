@@ -32,7 +32,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise DiskFull(
             f"no room to write {path}",
             got=error.strerror or "disk full",
-            do="free some space, or point --output-dir / WAKEWRIGHT_CACHE at another disk, then run again with --resume",
+            do="free some space, or point --output-dir and WAKEWRIGHT_CACHE at another disk, then use --resume",
         ) from error
 
 
@@ -53,7 +53,7 @@ def replacing(path: Path | str) -> Iterator[Path]:
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
             temporary.chmod(0o644)
-            os.replace(temporary, path)
+            temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
 

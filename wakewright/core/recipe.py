@@ -39,7 +39,7 @@ class Model(Node):
     """Which model is trained."""
 
     name: ModelName = "speech_embedding"
-    """speech_embedding (most accurate, for a Pi, PC or server); mixednet or tc_resnet (tiny and streaming, for an ESP32)."""
+    """speech_embedding (most accurate; a Pi, PC or server); mixednet or tc_resnet (tiny and streaming; an ESP32)."""
     width: PositiveFloat = 1.0
     """Multiplies the number of channels of every layer."""
 
@@ -90,7 +90,7 @@ class Background(Node):
     """Real sound the model must stay silent for. Folders are searched for audio; nothing in them is changed."""
 
     speech: tuple[str, ...] = ()
-    """Folders of speech without the phrase; files in one folder are taken for one speaker when there are many folders."""
+    """Folders of speech without the phrase; where a folder has many sub-folders, each is taken for one speaker."""
     noise: tuple[str, ...] = ()
     """Folders of noise."""
     music: tuple[str, ...] = ()
@@ -201,7 +201,7 @@ class Policy(Node):
     smoothing: PositiveInt = 5
     """Steps over which scores are averaged."""
     release: Share = 0.3
-    """After a detection the smoothed score must fall below this (or 3/7 of the threshold, if lower) before another."""
+    """After a detection the smoothed score must fall below this (or 3/7 of the threshold, if lower) first."""
     threshold: Share | None = None
     """Smoothed score that counts as a detection; null is calibrated."""
     cooldown_ms: Annotated[int, Field(ge=0)] = 500

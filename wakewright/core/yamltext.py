@@ -61,10 +61,16 @@ class _Dumper(yaml.SafeDumper):
         """Write every value out in full."""
         return True
 
+    def line_of_text(self, text: str) -> yaml.ScalarNode:
+        """Text with line ends (Unicode's too) in double quotes, where they are escaped and so kept as they are."""
+        style = '"' if any(end in text for end in "\n\x85\u2028\u2029") else None
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
 
 for _tag, _pattern, _first in _SCHEMA:
     _Loader.add_implicit_resolver(_tag, _pattern, _first)
     _Dumper.add_implicit_resolver(_tag, _pattern, _first)
+_Dumper.add_representer(str, _Dumper.line_of_text)
 _Loader.add_constructor("tag:yaml.org,2002:int", _Loader.whole_number)
 
 

@@ -65,7 +65,8 @@ class MicroFrontend:
         ]
         if not rows:
             return np.zeros((0, CHANNELS), np.uint16)
-        return np.rint(np.asarray(rows, np.float32) / np.float32(FEATURE_UNIT)).astype(np.uint16)
+        integers = np.rint(np.asarray(rows, np.float32) / np.float32(FEATURE_UNIT))
+        return np.asarray(integers, np.uint16)
 
     def push_quantised(self, samples: Samples) -> NDArray[np.int8]:
         """(n,) float32 -> (m, 40) int8 model input."""

@@ -25,6 +25,9 @@ class EmbeddingHead(nn.Module):
     stride = 1
     receptive_field = WINDOW
 
+    mean: Tensor
+    scale: Tensor
+
     def __init__(self, dims: Dimensions) -> None:
         super().__init__()
         self.dims = dims
@@ -39,8 +42,8 @@ class EmbeddingHead(nn.Module):
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Store the mean and standard deviation (channels,) of the training frames."""
-        self.mean.copy_(mean)  # type: ignore[operator]
-        self.scale.copy_(1.0 / (std + 1e-3))  # type: ignore[operator]
+        self.mean.copy_(mean)
+        self.scale.copy_(1.0 / (std + 1e-3))
 
     def initial_state(self, batch: int) -> State:
         """The state after endless silence."""

@@ -60,7 +60,7 @@ class TcResNet(nn.Module):
     def initial_state(self, batch: int) -> State:
         """The state after endless silence."""
         parts = [self.stem, *(part for b in self.blocks for part in (b.first, b.second)), self.last]
-        return tuple(part.initial_state(batch)[0] for part in parts)  # type: ignore[operator]
+        return tuple(part.initial_state(batch)[0] for part in parts)  # type: ignore[operator, union-attr]
 
     def features(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, time, 40) -> (batch, steps, 48)."""

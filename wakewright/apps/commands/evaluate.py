@@ -10,13 +10,14 @@ import typer
 
 def evaluate(
     run: Annotated[Path, typer.Argument(help="The run: its folder, or a file in it.")],
-    speech: Annotated[list[Path], typer.Option(metavar="DIR", help="Folder of speech; may be given several times.")],
+    speech: Annotated[
+        Path,
+        typer.Option(metavar="DIR", help="Recordings: with positive/ and negative/ below, or speech only."),
+    ],
 ) -> None:
     """Measure a run on speech it has never heard: misses with counts, false accepts per hour with hours."""
     from wakewright import pipeline
-    from wakewright.core.audio import find_audio
     from wakewright.core.run import Run
+    from wakewright.evaluate.report import terminal_table
 
-    for folder in speech:
-        find_audio(folder)
-    pipeline.evaluate_run(Run.open(run), speech=speech)
+    typer.echo(terminal_table(pipeline.evaluate_run(Run.open(run), speech)))

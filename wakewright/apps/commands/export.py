@@ -17,7 +17,7 @@ def export(
     from wakewright.core.run import Run
 
     opened = Run.open(run)
-    from wakewright.export import export_run  # loads torch: not before the run is known to be there
+    from wakewright.export.folder import export_run
 
     for path in export_run(opened, to=to, out=out):
         typer.echo(str(path))

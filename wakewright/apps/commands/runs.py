@@ -60,16 +60,16 @@ def facts(run: Run) -> dict[str, Any]:
 
 
 def _missed(metrics: dict[str, Any]) -> str | None:
-    """`3.1 % (10 of 320)` from frr, missed and positives."""
-    if metrics.get("frr") is None:
+    """`3.1 % (10 of 320)` from frr and positives."""
+    share, total = metrics.get("frr"), metrics.get("positives")
+    if share is None or not total:
         return None
-    count = f" ({metrics['missed']} of {metrics['positives']})" if metrics.get("positives") else ""
-    return f"{100 * metrics['frr']:.1f} %{count}"
+    return f"{100 * share:.1f} % ({round(share * total)} of {total})"
 
 
 def _false_accepts(metrics: dict[str, Any]) -> str | None:
-    """`0.4 (1 in 2.4 h)` from fa_per_hour, false_accepts and hours."""
-    if metrics.get("fa_per_hour") is None:
+    """`0.40 (1 in 2.5 h)` from fa_per_hour and hours."""
+    rate, hours = metrics.get("fa_per_hour"), metrics.get("hours")
+    if rate is None or not hours:
         return None
-    count = f" ({metrics['false_accepts']} in {metrics['hours']:.1f} h)" if metrics.get("hours") else ""
-    return f"{metrics['fa_per_hour']:.2f}{count}"
+    return f"{rate:.2f} ({round(rate * hours)} in {hours:.1f} h)"

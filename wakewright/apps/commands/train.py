@@ -45,6 +45,8 @@ def train(
         words.insert(0, f"model.name={model}")
     if seed is not None:
         words.append(f"seed={seed}")
+    # a tiny model never starts from nothing: its preset brings the teacher and the pretraining
+    target = target or ("esp32" if model in ("mixednet", "tc_resnet") else "")
     layers = [*target_layer(target), *(["quick"] if quick else [])]
     if resume is not None:
         changes = [*layers, *words, *(audio or ()), *([f"--epochs {epochs}"] if epochs else [])]
@@ -135,13 +137,16 @@ def _run_to_resume(resume: str, what: str, output_dir: Path, changes: Sequence[s
 
 def _start(recipe: Recipe, output_dir: Path, run: Run | None) -> None:
     from wakewright import pipeline
+    from wakewright.evaluate.report import terminal_table
+    from wakewright.evaluate.result import read_result
 
     try:
         done = pipeline.train(recipe, output_dir=output_dir, resume=run)
     except KeyboardInterrupt:
         typer.echo(f"\nstopped; nothing is lost. Continue with:\n  {_resume_words(recipe, output_dir)}", err=True)
         raise
-    typer.echo(f"{done.folder}")
+    typer.echo(terminal_table(read_result(done.eval_dir / "result.json")))
+    typer.echo(f"{done.report_path}")
 
 
 def _resume_words(recipe: Recipe, output_dir: Path) -> str:

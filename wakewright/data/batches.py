@@ -1,0 +1,250 @@
+"""Windows of features for training, drawn per step from the seed, so that any step can be drawn again.
+
+Every window ends at an anchor frame. Anchors are drawn by class (positives, near misses, mined hard negatives, real
+speech, the rest), each word as often as any other however long it is. A window is a little longer than the model's
+receptive field and so gives several steps at once, each with its own label.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakewright.core.audio import SAMPLE_RATE
+from wakewright.core.manifest import Kind, Manifest
+from wakewright.core.recipe import Augment, Train
+from wakewright.data.store import Store, Track, decode
+from wakewright.data.streams import KINDS
+from wakewright.dsp.frontend import Frames
+
+IGNORE, NEGATIVE, POSITIVE = -1, 0, 1
+EARLY_S = 0.06
+"""A step this long before the end of the word may already fire."""
+LATE_S = 0.45
+"""For this long after the end of the word a step must fire; long enough for the smoothing to fill up."""
+SEEN_SHARE = 0.5
+"""Once this share of the word is heard a step is no longer held against the model."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Geometry:
+    """What a model asks of its windows."""
+
+    receptive_field: int
+    """Frames behind one output."""
+    stride: int
+    """Frames from output to output."""
+    steps: int
+    """Outputs per window."""
+
+    @property
+    def frames(self) -> int:
+        """Frames per window."""
+        return self.receptive_field + (self.steps - 1) * self.stride
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """One training step's windows."""
+
+    frames: Frames
+    """(batch, frames, channels) float32."""
+    labels: NDArray[np.int8]
+    """(batch, steps) IGNORE, NEGATIVE or POSITIVE."""
+    ends: NDArray[np.int64]
+    """(batch, steps) frame of the track at which each output ends."""
+
+
+def label_frames(store: Store, track: Track, receptive_field: int) -> NDArray[np.int8]:
+    """(frames,) what a step that ends at each frame should say.
+
+    POSITIVE around the end of a positive; IGNORE while a good part of one is heard, while all of it still is
+    in the receptive field afterwards, and at the start of each stream, where the receptive field is not full.
+    """
+    labels = np.zeros(int(track.starts[-1]), np.int8)
+    heard = receptive_field * track.hop + track.first_end
+    positives = store.events[store.events["kind"] == KINDS.index("positive")]
+    for event in positives:
+        length = int(event["end"] - event["start"])
+        still_whole = int(event["start"]) + heard
+        _mark(labels, track, event, int(event["start"]) + int(SEEN_SHARE * length), still_whole, IGNORE)
+    for event in positives:
+        end = int(event["end"])
+        _mark(labels, track, event, end - int(EARLY_S * SAMPLE_RATE), end + int(LATE_S * SAMPLE_RATE), POSITIVE)
+    for start in track.starts[:-1]:
+        labels[start : start + receptive_field - 1] = IGNORE
+    return labels
+
+
+def _mark(labels: NDArray[np.int8], track: Track, event: np.void, first: int, last: int, value: int) -> None:
+    low, high = _frames(track, event, first, last)
+    labels[low:high] = value
+
+
+def _frames(track: Track, event: np.void, first: int, last: int) -> tuple[int, int]:
+    """Frames of the event's stream that are complete between two samples of it (half open)."""
+    begin, end = (int(track.starts[event["stream"] + i]) for i in (0, 1))
+    low = begin + max(0, -(-(first - track.first_end) // track.hop))
+    return min(low, end), min(end, max(low, begin + (last - track.first_end) // track.hop + 1))
+
+
+def _events(store: Store, kind: Kind, real: bool | None) -> NDArray[np.void]:
+    chosen = store.events["kind"] == KINDS.index(kind)
+    wanted: NDArray[np.void] = store.events[chosen if real is None else chosen & (store.events["real"] == real)]
+    return wanted
+
+
+class Sampler:
+    """Draws batches from one track of a store."""
+
+    def __init__(
+        self,
+        store: Store,
+        manifest: Manifest,
+        name: str,
+        geometry: Geometry,
+        train: Train,
+        augment: Augment,
+        *,
+        seed: int,
+        own_share: float = 0.0,
+    ) -> None:
+        self.track, self.geometry, self.train, self.augment = store.tracks[name], geometry, train, augment
+        self.seed, self.own_share = seed, own_share
+        self.labels = label_frames(store, self.track, geometry.receptive_field)
+        self._words = self._spans(store, "positive", real=False)
+        self._own = self._spans(store, "positive", real=True)
+        self._near = self._spans(store, "near_miss")
+        self.near = self._inside(store, "near_miss")
+        """(frames,) True while a near miss is heard."""
+        self._manifest, self._events = manifest, store.events
+        self._real = np.flatnonzero(
+            (self.labels == NEGATIVE)
+            & np.logical_or.reduce([self._inside(store, kind, real=True) for kind in ("speech", "noise", "music")])
+        )
+        self._rest = np.flatnonzero(self.labels == NEGATIVE)
+        sample = self.track.frames[:: max(1, len(self.track.frames) // 4096)]
+        # what a masked stripe is filled with: silence for the micro front end, the mean for an embedding
+        self._blank = np.zeros(sample.shape[1], np.float32) if name == "micro" else decode(name, sample).mean(axis=0)
+        self.hard = np.zeros(0, np.int64)
+        """Frames mined as hard negatives; set by the training loop."""
+
+    def _spans(self, store: Store, kind: Kind, *, real: bool | None = None) -> NDArray[np.int64]:
+        """(events, 2) usable frames around the end of each utterance of this kind."""
+        wanted = POSITIVE if kind == "positive" else NEGATIVE
+        rows = []
+        for event in _events(store, kind, real):
+            end = int(event["end"])
+            low, high = _frames(self.track, event, end - int(EARLY_S * SAMPLE_RATE), end + int(LATE_S * SAMPLE_RATE))
+            usable = np.flatnonzero(self.labels[low:high] == wanted)
+            if usable.size:
+                rows.append((low + usable[0], low + usable[-1] + 1))
+        return np.array(rows, np.int64).reshape(-1, 2)
+
+    def _inside(self, store: Store, kind: Kind, *, real: bool | None = None) -> NDArray[np.bool_]:
+        """(frames,) True during the utterances of this kind and half a second after."""
+        marks = np.zeros(len(self.labels), np.bool_)
+        for event in _events(store, kind, real):
+            low, high = _frames(self.track, event, int(event["start"]), int(event["end"]) + SAMPLE_RATE // 2)
+            marks[low:high] = True
+        return marks
+
+    def clips_in(self, streams: NDArray[np.int64]) -> list[str]:
+        """Paths of the clips in these streams, at most twelve."""
+        clips = np.unique(self._events["clip"][np.isin(self._events["stream"], streams)])
+        return [self._manifest.clips[i].path for i in clips[:12]]
+
+    def batch(self, step: int) -> Batch:
+        """The batch of this step: the same for the same seed, step and hard negatives."""
+        rng = np.random.default_rng([self.seed, step])
+        anchors = self._anchors(rng)
+        late = rng.integers(0, self.geometry.steps, len(anchors))
+        return self.windows(anchors + late * self.geometry.stride, rng)
+
+    def _anchors(self, rng: np.random.Generator) -> NDArray[np.int64]:
+        size, train = self.train.batch_size, self.train
+        positives = max(1, round(size * train.positive_share))
+        own = round(positives * self.own_share) if len(self._own) else 0
+        if not len(self._words):
+            own = positives
+        near = round(size * train.near_miss_share) if len(self._near) else 0
+        hard = round(size * train.hard_share) if len(self.hard) else 0
+        left = max(0, size - positives - near - hard)
+        real = left * 2 // 3 if len(self._real) else 0
+        return np.concatenate(
+            [
+                _within(self._words, positives - own, rng),
+                _within(self._own, own, rng),
+                _within(self._near, near, rng),
+                rng.choice(self.hard, hard) if hard else np.zeros(0, np.int64),
+                rng.choice(self._real, real) if real else np.zeros(0, np.int64),
+                rng.choice(self._rest, left - real),
+            ]
+        )
+
+    def windows(self, ends: NDArray[np.int64], rng: np.random.Generator | None = None) -> Batch:
+        """Windows ending at these frames; with `rng`, stretched, warped and masked as the recipe says."""
+        geometry, count = self.geometry, len(ends)
+        ends = np.minimum(ends, len(self.labels) - 1)
+        back = np.arange(geometry.frames)[::-1][None, :]
+        warp = rng is not None and self.track.name == "micro"
+        if warp and rng is not None:
+            factor = 1.0 / np.exp(
+                rng.uniform(math.log(self.augment.tempo[0]), math.log(self.augment.tempo[1]), (count, 1))
+            )
+            back = np.rint(back * factor).astype(np.int64)
+        index = np.maximum(ends[:, None] - back, 0)
+        step_ends = index[:, geometry.receptive_field - 1 :: geometry.stride]
+        frames = decode(self.track.name, self.track.frames[index])
+        if rng is not None:
+            if warp:
+                frames = _vtlp(frames, self.augment.vtlp, rng)
+            _mask(frames, self.augment, self._blank, rng)
+        labels = self.labels[step_ends].copy()
+        first = self.track.starts[np.searchsorted(self.track.starts, ends, side="right") - 1]
+        labels[index[:, : labels.shape[1] * geometry.stride : geometry.stride] < first[:, None]] = IGNORE
+        return Batch(frames, labels, step_ends)
+
+
+def _within(spans: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """One frame each from `count` random spans (n, 2)."""
+    if not count or not len(spans):
+        return np.zeros(0, np.int64)
+    chosen = spans[rng.integers(len(spans), size=count)]
+    return np.asarray(rng.integers(chosen[:, 0], chosen[:, 1]), np.int64)
+
+
+def _vtlp(frames: Frames, largest: float, rng: np.random.Generator) -> Frames:
+    """Stretch the channel axis of each window (Jaitly and Hinton, "Vocal Tract Length Perturbation", 2013).
+
+    The micro front end's channels are mel spaced, so a factor on the channel index warps low and high alike.
+    """
+    if not largest:
+        return frames
+    channels = frames.shape[2]
+    factor = rng.uniform(1 - largest, 1 + largest, size=(len(frames), 1, 1)).astype(np.float32)
+    here = np.arange(channels, dtype=np.float32)
+    wanted = np.clip(here[None, None, :] * factor, 0, channels - 1)
+    weights = np.maximum(0.0, 1.0 - np.abs(here[None, :, None] - wanted)).astype(np.float32)
+    return np.asarray(np.matmul(frames, weights), np.float32)
+
+
+def _mask(frames: Frames, augment: Augment, blank: NDArray[np.float32], rng: np.random.Generator) -> None:
+    """SpecAugment (Park et al., 2019) in place: blank stripes of time (up to 8 %) and channels (up to 12 %)."""
+    count, length, channels = frames.shape
+    for _ in range(augment.spec_time):
+        stripe = _stripes(count, length, max(1, length // 12), rng)
+        np.copyto(frames, blank, where=stripe[:, :, None])
+    for _ in range(augment.spec_freq):
+        stripe = _stripes(count, channels, max(1, channels // 8), rng)
+        np.copyto(frames, blank, where=stripe[:, None, :])
+
+
+def _stripes(count: int, length: int, longest: int, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """(count, length) one stripe of 0 to `longest` in each row."""
+    start, size = rng.integers(0, length, (count, 1)), rng.integers(0, longest + 1, (count, 1))
+    at = np.arange(length)[None, :]
+    return (at >= start) & (at < start + size)

@@ -1,0 +1,171 @@
+"""Features on disk: rendered once, memory-mapped by every epoch.
+
+A store is a folder with one array of frames per front end, laid end to end over all streams, the utterances in
+them, and `store.json`, written last: with it the store is whole, without it it is made again.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakewright.core.audio import Samples
+from wakewright.core.engine import map_processes
+from wakewright.core.files import disk_errors, fingerprint, write_json
+from wakewright.core.progress import Bar
+from wakewright.data import streams
+from wakewright.dsp import frontend, micro
+from wakewright.dsp.frontend import Frames, Frontend
+
+VERSION = 1
+"""Raised whenever stored features would come out differently."""
+
+
+def encode(name: str, front: Frontend, samples: Samples) -> NDArray[Any]:
+    """Frames as they are stored: int8 for "micro" (the device's own), float16 for the embedding."""
+    front.reset()
+    if isinstance(front, micro.MicroFrontend):
+        return front.push_quantised(samples)
+    return front.push(samples).astype(np.float16)
+
+
+def decode(name: str, stored: NDArray[Any]) -> Frames:
+    """Stored frames -> float32 as the front end gives them."""
+    return micro.dequantise(stored) if name == "micro" else stored.astype(np.float32)
+
+
+@functools.lru_cache(maxsize=4)
+def _front(name: str) -> Frontend:
+    return frontend.create(name)
+
+
+def _work(
+    stream: streams.StreamPlan, *, surroundings: streams.Surroundings, fronts: tuple[str, ...]
+) -> tuple[dict[str, NDArray[Any]], streams.Events, int]:
+    samples, events = streams.render(stream, surroundings)
+    return {name: encode(name, _front(name), samples) for name in fronts}, events, len(samples)
+
+
+@dataclasses.dataclass(frozen=True)
+class Track:
+    """The frames of one front end over all streams."""
+
+    name: str
+    frames: NDArray[Any]
+    """(frames, channels) as stored, memory-mapped."""
+    starts: NDArray[np.int64]
+    """(streams + 1,) first frame of each stream, then the number of frames."""
+    hop: int
+    """Samples per frame."""
+    first_end: int
+    """Samples of a stream that are needed for its first frame."""
+
+    def ends(self) -> NDArray[np.int64]:
+        """(frames,) the sample of its stream at which each frame is complete."""
+        counts = np.diff(self.starts)
+        within = np.arange(self.starts[-1]) - np.repeat(self.starts[:-1], counts)
+        return within * self.hop + self.first_end
+
+
+@dataclasses.dataclass(frozen=True)
+class Store:
+    """Features of many streams and what is said in them."""
+
+    tracks: dict[str, Track]
+    events: NDArray[np.void]
+    """Events with their stream: fields of streams.EVENT and `stream`."""
+    seconds: float
+    """Total length of the sound."""
+
+    @classmethod
+    def open(cls, folder: Path, key: str) -> Store | None:
+        """The store in `folder` if it is whole and was made for `key`, else None."""
+        index = folder / "store.json"
+        if not index.is_file():
+            return None
+        about = json.loads(index.read_text())
+        if about["key"] != key:
+            return None
+        tracks = {
+            name: Track(
+                name,
+                np.load(folder / f"{name}.npy", mmap_mode="r"),
+                np.load(folder / f"{name}-starts.npy"),
+                track["hop"],
+                track["first_end"],
+            )
+            for name, track in about["tracks"].items()
+        }
+        return cls(tracks, np.load(folder / "events.npy"), about["seconds"])
+
+
+def key_of(plans: Sequence[streams.StreamPlan], surroundings: streams.Surroundings, fronts: tuple[str, ...]) -> str:
+    """Fingerprint of everything a store depends on."""
+    return fingerprint(
+        VERSION,
+        [dataclasses.asdict(p) for p in plans],
+        surroundings.settings.model_dump(),
+        surroundings.seed,
+        surroundings.rirs,
+        surroundings.backgrounds,
+        fronts,
+    )
+
+
+def build(
+    folder: Path,
+    plans: Sequence[streams.StreamPlan],
+    surroundings: streams.Surroundings,
+    fronts: tuple[str, ...],
+    *,
+    workers: int,
+    bar: Bar | None = None,
+) -> Store:
+    """Render the streams and store their features, or open the store when it is there already.
+
+    Work is spread over processes and comes out the same for any number of them. Raises DiskFull.
+    """
+    key = key_of(plans, surroundings, fronts)
+    if (whole := Store.open(folder, key)) is not None:
+        return whole
+    shutil.rmtree(folder, ignore_errors=True)
+    with disk_errors(folder):
+        folder.mkdir(parents=True)
+    work = functools.partial(_work, surroundings=surroundings, fronts=fronts)
+    about = _write(folder, map_processes(work, plans, workers=workers, chunk=4, progress_bar=bar), fronts)
+    write_json(folder / "store.json", {"key": key, **about})
+    store = Store.open(folder, key)
+    assert store is not None
+    return store
+
+
+def _write(folder: Path, results: Iterable[Any], fronts: tuple[str, ...]) -> dict[str, Any]:
+    frames: dict[str, list[NDArray[Any]]] = {name: [] for name in fronts}
+    events, samples = [], 0
+    for stream, (tracks, rows, length) in enumerate(results):
+        for name in fronts:
+            frames[name].append(tracks[name])
+        located = np.zeros(len(rows), [*streams.EVENT.descr, ("stream", np.int32)])
+        for field in streams.EVENT.names or ():
+            located[field] = rows[field]
+        located["stream"] = stream
+        events.append(located)
+        samples += length
+    about: dict[str, Any] = {"seconds": samples / 16000, "tracks": {}}
+    with disk_errors(folder):
+        for name in fronts:
+            starts = np.cumsum([0, *(len(f) for f in frames[name])])
+            np.save(folder / f"{name}.npy", np.concatenate(frames[name]))
+            np.save(folder / f"{name}-starts.npy", starts.astype(np.int64))
+            front = _front(name)
+            about["tracks"][name] = {"hop": front.hop, "first_end": front.first_end}
+        np.save(folder / "events.npy", np.concatenate(events))
+    return about

@@ -1,0 +1,179 @@
+"""Training sound as it will be heard: continuous streams, not clips.
+
+Spoken phrases, near misses, sentences and real speech are shuffled and laid one after another, with pauses or without,
+into streams of some twenty seconds; each stream is then heard in one room, over one background, through one
+microphone. Front ends run over whole streams, so they are as warm at a word as they will be on the device, and
+nothing about a word's surroundings tells its label.
+
+Draw, then apply: `plan` decides everything, `render` carries it out and knows no chance.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakewright.core.audio import SAMPLE_RATE, Samples, load, rms
+from wakewright.core.manifest import Clip, Kind, Manifest
+from wakewright.core.recipe import Augment
+from wakewright.data import augment
+from wakewright.data.rooms import load_rirs, simulate_rooms, synthetic_noise
+
+STREAM_S = 20.0
+"""A stream is closed once it is this long."""
+LEAD_S = (1.2, 1.8)
+"""Background before the first words, so that front ends and receptive fields are filled."""
+PIECE_S = 5.0
+"""Longer speech, noise and music is cut into pieces of this length; the phrase and its near misses never are."""
+LEVEL_DB = (-8.0, 0.0)
+"""Level of one utterance relative to its stream."""
+SYNTHETIC_NOISES = 24
+"""Noises made when no folder of noise is named."""
+
+KINDS: tuple[Kind, ...] = ("positive", "near_miss", "speech", "noise", "music", "rir")
+EVENT = np.dtype([("kind", np.int8), ("real", np.bool_), ("start", np.int64), ("end", np.int64), ("clip", np.int32)])
+"""One utterance: index into KINDS, real or synthetic, first and one-past-last sample, index into the manifest."""
+Events = NDArray[np.void]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Item:
+    """One utterance in a stream."""
+
+    clip: Clip
+    index: int
+    """Place of the clip in the manifest."""
+    offset_s: float
+    """Where the piece begins in the clip."""
+    seconds: float
+    """Length of the piece."""
+    pause_s: float
+    """Silence before it."""
+    level_db: float
+    """Level relative to the stream."""
+    voice: augment.ChainPlan
+    """Speed and equaliser."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StreamPlan:
+    """Everything about one stream."""
+
+    lead_s: float
+    items: tuple[Item, ...]
+    surroundings: augment.ChainPlan
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """What the streams are heard in: picklable, and loaded once per process."""
+
+    settings: Augment
+    seed: int
+    rirs: tuple[str, ...]
+    """Measured room impulse responses."""
+    backgrounds: tuple[str, ...]
+    """Noise and music files; synthetic noise when there is none."""
+
+    def chain(self) -> augment.Chain:
+        """The transforms, with rooms and backgrounds loaded."""
+        return _chain(self)
+
+
+class _Files(Sequence[Samples]):
+    """Recordings read when they are first wanted; very quiet ones are brought to a usable level."""
+
+    def __init__(self, paths: tuple[str, ...]) -> None:
+        self._paths = paths
+        self._load = functools.lru_cache(maxsize=512)(self._read)
+
+    def _read(self, index: int) -> Samples:
+        samples = load(self._paths[index])
+        level = rms(samples)
+        return samples * np.float32(0.02 / level) if 0 < level < 0.02 else samples
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def __getitem__(self, index: int) -> Samples:  # type: ignore[override]
+        return self._load(index)
+
+
+@functools.lru_cache(maxsize=4)
+def _chain(surroundings: Surroundings) -> augment.Chain:
+    settings = surroundings.settings
+    rooms = simulate_rooms(settings.rooms, surroundings.seed) if settings.rooms else []
+    # as many measured rooms as simulated ones, so that one kind does not drown the other
+    rooms = [*rooms, *load_rirs(surroundings.rirs)]
+    backgrounds: Sequence[Samples] = _Files(surroundings.backgrounds)
+    if not len(backgrounds):
+        rng = np.random.default_rng([surroundings.seed, 7])
+        backgrounds = [synthetic_noise(rng, STREAM_S) for _ in range(SYNTHETIC_NOISES)]
+    return augment.surroundings(settings, rooms, backgrounds)
+
+
+def _pieces(clip: Clip) -> list[tuple[float, float]]:
+    if clip.kind in ("positive", "near_miss") or clip.seconds <= PIECE_S:
+        return [(0.0, clip.seconds)]
+    count = int(np.ceil(clip.seconds / PIECE_S))
+    return [(i * clip.seconds / count, clip.seconds / count) for i in range(count)]
+
+
+def plan(
+    manifest: Manifest, copies: dict[tuple[Kind, bool], int], surroundings: Surroundings, rng: np.random.Generator
+) -> list[StreamPlan]:
+    """Draw the streams in which every clip is said `copies[kind, real]` times (clips of absent kinds are left out).
+
+    Pauses: half of the utterances follow at once (30 to 400 ms), half after 0.4 to 1.8 s.
+    """
+    voice, chain = augment.voice(surroundings.settings), surroundings.chain()
+    said = [
+        (index, clip, piece)
+        for index, clip in enumerate(manifest)
+        for piece in _pieces(clip)
+        for _ in range(copies.get((clip.kind, clip.real), 0))
+    ]
+    streams: list[StreamPlan] = []
+    items: list[Item] = []
+    lead = length = float(rng.uniform(*LEAD_S))
+    for at in rng.permutation(len(said)):
+        index, clip, (offset, seconds) = said[at]
+        pause = float(rng.uniform(0.03, 0.4) if rng.random() < 0.5 else rng.uniform(0.4, 1.8))
+        items.append(
+            Item(clip, index, offset, seconds, pause, float(rng.uniform(*LEVEL_DB)), voice.draw(rng)),
+        )
+        length += pause + seconds
+        if length >= STREAM_S:
+            streams.append(StreamPlan(lead, tuple(items), chain.draw(rng)))
+            items, lead = [], float(rng.uniform(*LEAD_S))
+            length = lead
+    if items:
+        streams.append(StreamPlan(lead, tuple(items), chain.draw(rng)))
+    return streams
+
+
+def render(stream: StreamPlan, surroundings: Surroundings) -> tuple[Samples, Events]:
+    """Carry a plan out: (samples,) float32 16 kHz, and where each utterance lies in them."""
+    voice = augment.voice(surroundings.settings)
+    parts: list[Samples] = [np.zeros(int(stream.lead_s * SAMPLE_RATE), np.float32)]
+    at, rows = len(parts[0]), []
+    for item in stream.items:
+        pause = int(item.pause_s * SAMPLE_RATE)
+        said = voice.apply(_piece(item), item.voice)
+        level = rms(said)
+        said = said * np.float32(0.1 / level * 10 ** (item.level_db / 20)) if level > 0 else said
+        rows.append((KINDS.index(item.clip.kind), item.clip.real, at + pause, at + pause + len(said), item.index))
+        parts += [np.zeros(pause, np.float32), said]
+        at += pause + len(said)
+    parts.append(np.zeros(SAMPLE_RATE, np.float32))
+    return surroundings.chain().apply(np.concatenate(parts), stream.surroundings), np.array(rows, EVENT)
+
+
+def _piece(item: Item) -> Samples:
+    samples = load(item.clip.path)
+    first = int(item.offset_s * SAMPLE_RATE)
+    return samples[first : first + max(1, round(item.seconds * SAMPLE_RATE))]

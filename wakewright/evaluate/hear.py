@@ -1,0 +1,95 @@
+"""Streaming audio through the detector that is shipped, and turning what it did into trials and negatives."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakewright.core.audio import SAMPLE_RATE, Samples
+from wakewright.core.engine import map_processes
+from wakewright.core.manifest import Manifest
+from wakewright.core.progress import Bar
+from wakewright.data import streams
+from wakewright.detect.detector import Detector
+from wakewright.evaluate.metrics import Negatives, Scores, Span, Trial, collect_negatives, cut_trial, no_negatives
+
+POSITIVE = streams.KINDS.index("positive")
+
+
+@dataclasses.dataclass(frozen=True)
+class Heard:
+    """What came out of the detector for one stream."""
+
+    scores: Scores
+    """(steps,) smoothed."""
+    hop_s: float
+    first_step_s: float
+    events: streams.Events
+    """What is said in the stream, as streams.EVENT."""
+
+
+def trials_in(heard: Heard, manifest: Manifest, groups: dict[str, str] | None = None) -> list[Trial]:
+    """One trial per spoken phrase."""
+    return [
+        cut_trial(
+            heard.scores,
+            heard.hop_s,
+            int(event["start"]),
+            int(event["end"]),
+            first_step_s=heard.first_step_s,
+            source=manifest.clips[event["clip"]].speaker,
+            groups={"voice": manifest.clips[event["clip"]].source, **(groups or {})},
+        )
+        for event in heard.events[heard.events["kind"] == POSITIVE]
+    ]
+
+
+def negatives_in(heard: Heard, manifest: Manifest, name: str) -> Negatives:
+    """The false-accept evidence of a stream without the phrase; every utterance answers for the time up to the next."""
+    if not len(heard.events):
+        return collect_negatives(heard.scores, heard.hop_s, name=name)
+    bounds = [0.0, *(float(e["start"]) / SAMPLE_RATE for e in heard.events[1:]), np.inf]
+    spans = [
+        Span(low, high, manifest.clips[e["clip"]].speaker or name, bool(e["real"]))
+        for low, high, e in zip(bounds[:-1], bounds[1:], heard.events, strict=True)
+    ]
+    return collect_negatives(heard.scores, heard.hop_s, name=name, spans=spans)
+
+
+@functools.lru_cache(maxsize=2)
+def _detector(folder: str) -> Detector:
+    return Detector.load(folder, threshold=1.0)
+
+
+def _hear(stream: streams.StreamPlan, *, surroundings: streams.Surroundings, folder: str) -> Heard:
+    samples, events = streams.render(stream, surroundings)
+    return hear(_detector(folder), samples, events)
+
+
+def hear(detector: Detector, samples: Samples, events: NDArray[np.void]) -> Heard:
+    """Run the detector over (n,) samples from a fresh start."""
+    detector.reset()
+    return Heard(detector.score(samples), detector.hop_s, detector.first_step_s, events)
+
+
+def hear_all(
+    plans: Sequence[streams.StreamPlan],
+    surroundings: streams.Surroundings,
+    folder: Path,
+    *,
+    workers: int,
+    bar: Bar | None = None,
+) -> list[Heard]:
+    """Render every stream and run the detector of `folder` over it, in order, on several processes."""
+    work = functools.partial(_hear, surroundings=surroundings, folder=str(folder))
+    return list(map_processes(work, plans, workers=workers, chunk=4, progress_bar=bar))
+
+
+def add(parts: Sequence[Negatives]) -> Negatives:
+    """All of them together."""
+    return functools.reduce(lambda a, b: a + b, parts, no_negatives())

@@ -1,0 +1,158 @@
+"""The measurement: thresholds from validation audio, figures from test audio, both through the exported detector."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+from pydantic import TypeAdapter
+
+from wakewright.core import record
+from wakewright.core.compose import commented
+from wakewright.core.files import disk_errors, write_json
+from wakewright.core.manifest import Manifest
+from wakewright.core.progress import Progress
+from wakewright.core.run import Run
+from wakewright.data import parts as scenes
+from wakewright.data.parts import Parts, Scene
+from wakewright.evaluate import hear, real
+from wakewright.evaluate.calibrate import Calibration, calibrate
+from wakewright.evaluate.metrics import Negatives, Trial
+from wakewright.evaluate.report import write_report
+from wakewright.evaluate.result import Result, Sample
+from wakewright.evaluate.summarise import summarise, training_history
+
+SAMPLES = 8
+"""Clips of each kind laid out to listen to."""
+NEVER_REAL = (
+    "No real voice was heard: the false-accept figures come from synthetic speech and noise alone and say little "
+    "about a home. Name folders of real speech and noise in the recipe (background.speech, background.noise)."
+)
+NO_OWN = (
+    "The misses are counted on synthetic voices; real people are harder. "
+    "Measure on recordings with: wakewright evaluate RUN --speech DIR."
+)
+
+
+def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
+    """Calibrate on the validation part, measure on the test part, and write eval/, report.html, metadata.json."""
+    calibration = _calibrate(run, parts, progress)
+    words, others, near = (
+        _heard(run, f"measure {name}", what, progress)
+        for name, what in (
+            ("words", scenes.word_scene(parts, "test", run.recipe)),
+            ("others", scenes.other_scene(parts, "test", run.recipe)),
+            ("near misses", scenes.near_scene(parts, "test", run.recipe)),
+        )
+    )
+    silences = {"speech, noise and music": _negatives(others)}
+    if near[0]:
+        silences["near misses"] = _negatives(near)
+    result = summarise(
+        {"held-out voices": _trials(words)},
+        silences,
+        calibration.threshold,
+        phrase=run.recipe.phrase,
+        model=run.recipe.model.name,
+        calibration=calibration,
+    )
+    warnings = [NO_OWN]
+    if not parts["train"].real_seconds and not parts["test"].real_seconds:
+        warnings.insert(0, NEVER_REAL)
+    result = dataclasses.replace(result, warnings=(*warnings, *result.warnings), samples=_samples(run, parts))
+    return publish(run, result)
+
+
+def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
+    """Measure a finished run on the recordings in `folder` (see real.read_material) and write its report anew.
+
+    Without recordings of the phrase the misses are counted on the held-out synthetic voices. The threshold stays
+    as it was calibrated. Raises InputError, AudioError, RunError.
+    """
+    material = real.read_material(folder, run.recipe.phrase)
+    about = json.loads(run.require("metadata.json").read_text())
+    with progress.stage("measure", len(real.jobs(material)), "streams") as bar:
+        words, others = real.measure(material, run.folder, workers=run.recipe.engine.workers, bar=bar)
+    warnings: tuple[str, ...] = ()
+    if not words:
+        test = Manifest.read(run.require("manifest-test.jsonl"))
+        held = scenes.word_scene({"test": test}, "test", run.recipe)
+        words = {"held-out voices": _trials(_heard(run, "measure words", held, progress))}
+        warnings = (NO_OWN,)
+    settled = TypeAdapter(Calibration).validate_json(run.require("eval/calibration.json").read_bytes())
+    result = summarise(
+        words,
+        others,
+        about["threshold"],
+        phrase=run.recipe.phrase,
+        model=run.recipe.model.name,
+        calibration=settled,
+    )
+    return publish(run, dataclasses.replace(result, warnings=(*warnings, *result.warnings)))
+
+
+def publish(run: Run, result: Result) -> Result:
+    """Add recipe, history and date, and write eval/result.json, eval/det.png, report.html and the metrics."""
+    result = dataclasses.replace(
+        result, recipe=commented(run.recipe), history=training_history(run.metrics()), created=record.now()
+    )
+    write_report(result, run.folder)
+    about = json.loads(run.metadata_path.read_text())
+    headline = result.conditions[0].chosen
+    about["metrics"] = {
+        "frr": headline.missed.share,
+        "positives": headline.missed.total,
+        "fa_per_hour": headline.false_accepts.per_hour,
+        "hours": headline.false_accepts.hours,
+    }
+    write_json(run.metadata_path, about)
+    return result
+
+
+def _calibrate(run: Run, parts: Parts, progress: Progress) -> Calibration:
+    words = _heard(run, "calibrate on words", scenes.word_scene(parts, "validation", run.recipe), progress)
+    others = _heard(run, "calibrate on others", scenes.other_scene(parts, "validation", run.recipe), progress)
+    settings = run.recipe.calibrate
+    found = calibrate(_trials(words), _negatives(others), rule=settings.rule, fa_per_hour=settings.fa_per_hour)
+    if run.recipe.policy.threshold is not None:
+        found = dataclasses.replace(
+            found, threshold=run.recipe.policy.threshold, notes=("The recipe sets the threshold.",)
+        )
+    about = json.loads(run.metadata_path.read_text())
+    write_json(run.metadata_path, about | {"threshold": found.threshold})
+    write_json(run.eval_dir / "calibration.json", dataclasses.asdict(found))
+    return found
+
+
+Heard = tuple[list[hear.Heard], Manifest]
+
+
+def _heard(run: Run, name: str, what: Scene, progress: Progress) -> Heard:
+    with progress.stage(name, len(what.plans), "streams") as bar:
+        heard = hear.hear_all(what.plans, what.surroundings, run.folder, workers=run.recipe.engine.workers, bar=bar)
+    return heard, what.manifest
+
+
+def _trials(words: Heard) -> list[Trial]:
+    return [trial for heard in words[0] for trial in hear.trials_in(heard, words[1])]
+
+
+def _negatives(others: Heard) -> Negatives:
+    return hear.add([hear.negatives_in(heard, others[1], f"stream {i}") for i, heard in enumerate(others[0])])
+
+
+def _samples(run: Run, parts: Parts) -> tuple[Sample, ...]:
+    """Copy a few clips of the phrase and of what it must not be mistaken for into samples/."""
+    samples = []
+    groups = {"positive": parts["train"].of("positive"), "negative": parts["train"].of("near_miss", "speech")}
+    for label, clips in groups.items():
+        folder = run.samples_dir / label
+        with disk_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            for i, clip in enumerate(scenes.sample(clips, SAMPLES, run.recipe.seed)):
+                target = folder / f"{i + 1:02d}{Path(clip.path).suffix}"
+                shutil.copyfile(clip.path, target)
+                samples.append(Sample(str(target.relative_to(run.folder).as_posix()), f"{clip.text} ({clip.source})"))
+    return tuple(samples)

@@ -1,0 +1,222 @@
+"""The training loop, top to bottom.
+
+Every step's batch, dropout and learning rate follow from the seed and the number of the step, and a checkpoint
+holds everything else, so a run that is interrupted anywhere and resumed ends at the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from wakewright.core.errors import TrainingDiverged
+from wakewright.core.files import write_bytes
+from wakewright.core.progress import Bar
+from wakewright.core.recipe import Train
+from wakewright.data.batches import NEGATIVE, Sampler
+from wakewright.train.ema import Average
+from wakewright.train.objectives import Objective
+from wakewright.train.scoring import score_track, step_frames
+
+HARD_KEPT = 3000
+"""Mined frames kept at a time."""
+HARD_APART = 4
+"""Steps between two mined frames of one stream, at least."""
+
+
+@dataclasses.dataclass(frozen=True, order=True)
+class Quality:
+    """How good a checkpoint is: false accepts first, recall second. Lower is better."""
+
+    excess: float
+    """False accepts per hour above the target, at the threshold chosen for it."""
+    frr: float
+    """Mean share of the words missed at once, twice and four times the target."""
+
+
+Validate = Callable[[Any], tuple[Quality, dict[str, float]]]
+"""A model -> its quality on streamed validation audio, and figures to log."""
+
+
+def learning_rate(train: Train, step: int) -> float:
+    """The rate at a step (0-based): linear warmup, then cosine to 1 %, one-cycle, or constant.
+
+    one_cycle rises over 30 % whatever `warmup` says and falls to 0.1 % (Smith and Topin, "Super-Convergence", 2018).
+    """
+    warmup = max(1, round(train.steps * (0.3 if train.schedule == "one_cycle" else train.warmup)))
+    if step < warmup:
+        return train.lr * (step + 1) / warmup
+    if train.schedule == "constant":
+        return train.lr
+    low = 0.001 if train.schedule == "one_cycle" else 0.01
+    done = (step - warmup) / max(1, train.steps - warmup)
+    return train.lr * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * done)))
+
+
+def fit(
+    model: Any,
+    sampler: Sampler,
+    objective: Objective,
+    train: Train,
+    *,
+    seed: int,
+    validate: Validate,
+    folder: Path,
+    log: Callable[..., None],
+    bar: Bar,
+) -> Any:
+    """Train `model` and return its best average, in evaluation mode.
+
+    Every `validate_every` steps the averaged weights are validated and a checkpoint is written to `folder`; when one
+    is there already, training goes on from it. Raises TrainingDiverged when the loss is not finite.
+    """
+    optimiser = torch.optim.AdamW(_groups(model, train.weight_decay), lr=train.lr)
+    average = Average(model, train.ema)
+    latest, best_path = folder / "latest.pt", folder / "best.pt"
+    first, best, waited = 0, Quality(math.inf, 1.0), 0
+    if latest.is_file():
+        stored = torch.load(latest, map_location="cpu", weights_only=True)
+        model.load_state_dict(stored["model"])
+        optimiser.load_state_dict(stored["optimiser"])
+        average.restore(stored["average"])
+        sampler.hard = stored["hard"].numpy()
+        first, waited, best = stored["step"], stored["waited"], Quality(*stored["best"])
+    bar.advance(first)
+    with ThreadPoolExecutor(1) as ahead:
+        waiting = ahead.submit(sampler.batch, first)
+        for step in range(first, train.steps):
+            batch = waiting.result()
+            if not _mining_due(train, step + 1):
+                waiting = ahead.submit(sampler.batch, step + 1)
+            torch.manual_seed(seed * 1_000_003 + step)
+            model.train()
+            _freeze(model, step < train.freeze_steps)
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(train, step)
+            with torch.autocast("cpu", torch.bfloat16, enabled=train.precision == "bfloat16"):
+                logits, _ = model(_mixed(batch, train, seed, step))
+            loss = objective(logits.float(), batch)
+            if not math.isfinite(loss.item()):
+                raise diverged(step, loss.item(), sampler, batch.ends[:, -1])
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), train.clip_norm)
+            optimiser.step()
+            average.update()
+            bar.advance(1)
+            done = step + 1
+            if _mining_due(train, done):
+                sampler.hard = mine(average.model, sampler)
+                log(step=done, hard_negatives=len(sampler.hard))
+                waiting = ahead.submit(sampler.batch, done)
+            if done % train.validate_every == 0 or done == train.steps:
+                quality, figures = validate(average.model)
+                log(step=done, loss=loss.item(), lr=learning_rate(train, step), **figures)
+                bar.note(f"loss {loss.item():.3f}, misses {quality.frr:.1%}")
+                waited += 1
+                if quality < best:
+                    best, waited = quality, 0
+                    _save(best_path, {"model": average.model.state_dict(), "step": done})
+                _save(
+                    latest,
+                    {
+                        "step": done,
+                        "model": model.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "average": average.state(),
+                        "hard": torch.from_numpy(sampler.hard),
+                        "waited": waited,
+                        "best": dataclasses.astuple(best),
+                    },
+                )
+                if train.patience and waited >= train.patience:
+                    log(step=done, stopped_early=True)
+                    break
+        waiting.cancel()
+    average.model.load_state_dict(torch.load(best_path, map_location="cpu", weights_only=True)["model"])
+    return average.model.eval()
+
+
+def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
+    """Biases and normalisation are not decayed: that would only shift the outputs towards zero."""
+    matrices = [p for p in model.parameters() if p.ndim > 1]
+    vectors = [p for p in model.parameters() if p.ndim <= 1]
+    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+
+
+def _mining_due(train: Train, done: int) -> bool:
+    return bool(train.mine_every and train.hard_share and done % train.mine_every == 0 and done < train.steps)
+
+
+def _freeze(model: Any, frozen: bool) -> None:
+    """Let only the last layer learn, and keep the normalisation's statistics, while the head finds its feet."""
+    last = {id(p) for p in model.last.parameters()}
+    for parameter in model.parameters():
+        parameter.requires_grad_(not frozen or id(parameter) in last)
+    if frozen:
+        for module in model.modules():
+            if isinstance(module, torch.nn.BatchNorm1d):
+                module.eval()
+
+
+def _mixed(batch: Any, train: Train, seed: int, step: int) -> torch.Tensor:
+    """The batch's frames; with mixup each is blended with one of the same labels.
+
+    Labels of steps cannot be blended where one of the two has none, so partners are drawn among equals and mixup
+    (Zhang et al., 2018) acts on the frames only.
+    """
+    frames = torch.from_numpy(batch.frames)
+    if not train.mixup:
+        return frames
+    rng = np.random.default_rng([seed, step, 1])
+    share = torch.from_numpy(rng.beta(train.mixup, train.mixup, (len(frames), 1, 1)).astype(np.float32))
+    share = torch.maximum(share, 1 - share)
+    _, groups = np.unique(batch.labels, axis=0, return_inverse=True)
+    partner = np.arange(len(frames))
+    for group in np.unique(groups):
+        members = np.flatnonzero(groups.ravel() == group)
+        partner[members] = rng.permutation(members)
+    return share * frames + (1 - share) * frames[torch.from_numpy(partner)]
+
+
+def mine(model: Any, sampler: Sampler) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """Frames of the training part where the model is most wrong: the highest scores on negative steps.
+
+    Near misses are left out (mining them ruins words that have close neighbours); frames of one event count once.
+    """
+    frames, heights = [], []
+    for stream, scores in enumerate(score_track(model, sampler.track)):
+        at = step_frames(model, sampler.track, stream, len(scores))
+        scores = np.where((sampler.labels[at] == NEGATIVE) & ~sampler.near[at], scores, 0.0)
+        for first in range(0, len(scores), HARD_APART):
+            here = first + int(np.argmax(scores[first : first + HARD_APART]))
+            frames.append(at[here])
+            heights.append(scores[here])
+    order = np.argsort(-np.asarray(heights), kind="stable")[:HARD_KEPT]
+    kept = [frames[i] for i in order if heights[i] > 0.02]
+    return np.asarray(kept, np.int64)
+
+
+def diverged(step: int, loss: float, sampler: Sampler, ends: np.ndarray[Any, Any]) -> TrainingDiverged:
+    """The error for a loss that is not finite, naming where its windows came from."""
+    streams = np.unique(np.searchsorted(sampler.track.starts, ends, side="right") - 1)
+    clips = sampler.clips_in(streams[:4])
+    return TrainingDiverged(
+        f"the loss became {loss} at step {step}",
+        got=f"a batch with windows from {', '.join(clips) or 'no known clip'}",
+        do="lower train.lr (a third of it), or listen to these clips and remove what is broken",
+    )
+
+
+def _save(path: Path, value: Any) -> None:
+    buffer = io.BytesIO()
+    torch.save(value, buffer)
+    write_bytes(path, buffer.getvalue())

@@ -1,0 +1,152 @@
+"""One training: the model, its teacher and its validation, put together from a recipe and stored features."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+
+from wakewright.core.manifest import Manifest
+from wakewright.core.progress import Progress
+from wakewright.core.recipe import Recipe
+from wakewright.core.run import Run
+from wakewright.data.batches import Geometry, Sampler
+from wakewright.data.store import Store
+from wakewright.data.streams import KINDS
+from wakewright.detect.policy import smooth
+from wakewright.evaluate.calibrate import calibrate
+from wakewright.evaluate.metrics import Trial, collect_negatives, cut_trial, det_curve, no_negatives
+from wakewright.models import registry
+from wakewright.train import loop, objectives, teach
+from wakewright.train.scoring import score_track
+
+TEACHER_STEPS = 2000
+"""Steps for a teacher's head, which learns in seconds."""
+
+
+@dataclasses.dataclass
+class Session:
+    """Everything a training needs."""
+
+    run: Run
+    manifest: Manifest
+    """Clips of the training part."""
+    store: Store
+    """Features of the training part."""
+    words: Store
+    """Features of the phrase, validation part."""
+    others: Store
+    """Features of everything else, validation part."""
+    progress: Progress
+    steps_per_window: Mapping[str, int]
+
+    @property
+    def recipe(self) -> Recipe:
+        """The run's recipe."""
+        return self.run.recipe
+
+    def fit(self) -> Any:
+        """Pretrain, teach and train as the recipe says; returns the best model."""
+        recipe = self.recipe
+        soft = None
+        if recipe.train.distill is not None:
+            plain = recipe.train.model_copy(
+                update={"steps": TEACHER_STEPS, "distill": None, "pretrain": None, "freeze_steps": 0, "lr": 1e-3}
+            )
+            taught = recipe.model_copy(
+                update={
+                    "train": plain,
+                    "model": recipe.model.model_copy(update={"name": "speech_embedding", "width": 1.0}),
+                }
+            )
+            teacher = self._fit("teacher", taught, objectives.cross_entropy(plain.label_smoothing))
+            registry.save(self.run.folder / "teacher.pt", teacher)
+            name = registry.frontend_of(recipe.model.name)
+            soft = teach.soft_labels(teacher, self.store, name, recipe.train.distill.temperature)
+        smoothing = recipe.train.label_smoothing
+        if soft is None or recipe.train.distill is None:
+            objective = objectives.cross_entropy(smoothing)
+        else:
+            objective = objectives.distilled(1 - recipe.train.distill.weight, soft, smoothing)
+        return self._fit("model", recipe, objective)
+
+    def _sampler(self, recipe: Recipe, model: Any) -> Sampler:
+        own = recipe.recordings.weight if recipe.recordings else 0.0
+        geometry = Geometry(model.receptive_field, model.stride, self.steps_per_window[recipe.model.name])
+        return Sampler(
+            self.store,
+            self.manifest,
+            model.frontend,
+            geometry,
+            recipe.train,
+            recipe.augment,
+            seed=recipe.seed,
+            own_share=own,
+        )
+
+    def _fit(self, name: str, recipe: Recipe, objective: objectives.Objective) -> Any:
+        torch.set_num_threads(1)
+        torch.manual_seed(recipe.seed)
+        model = registry.create(registry.Dimensions(recipe.model.name, recipe.model.width))
+        if hasattr(model, "set_statistics"):
+            mean, std = teach.statistics(self.store.tracks[model.frontend])
+            model.set_statistics(torch.from_numpy(mean), torch.from_numpy(std))
+        sampler = self._sampler(recipe, model)
+        folder = self.run.checkpoints_dir / name
+        if recipe.train.pretrain is not None and model.frontend == "micro":
+            with self.progress.stage("pretrain", recipe.train.pretrain.steps, "steps") as bar:
+                path = self.run.checkpoints_dir / "pretrain.pt"
+                teach.pretrain(
+                    model, sampler, self.store, recipe.train.pretrain, seed=recipe.seed, path=path, bar=bar
+                )
+        with self.progress.stage(f"train {name}", recipe.train.steps, "steps") as bar:
+            return loop.fit(
+                model,
+                sampler,
+                objective,
+                recipe.train,
+                seed=recipe.seed,
+                folder=folder,
+                bar=bar,
+                validate=lambda candidate: self.validate(candidate, recipe),
+                log=lambda **values: self.run.log(stage=name, **values),
+            )
+
+    def validate(self, model: Any, recipe: Recipe) -> tuple[loop.Quality, dict[str, float]]:
+        """Stream the validation features through the model and the recipe's smoothing."""
+        target = recipe.calibrate.fa_per_hour
+        hop_s = model.stride * self.words.tracks[model.frontend].hop / 16000
+        trials = self._trials(model, recipe, hop_s)
+        negatives = no_negatives()
+        for i, scores in enumerate(score_track(model, self.others.tracks[model.frontend])):
+            smoothed = smooth(scores, recipe.policy.smoothing)
+            # scores begin where the receptive field is full: nothing of them needs to be skipped
+            negatives += collect_negatives(smoothed, hop_s, name=f"stream {i}", warmup_s=0.0)
+        curve = det_curve(trials, negatives)
+        found = calibrate(trials, negatives, fa_per_hour=target)
+        frr = float(np.mean([curve.frr_at(target * k) for k in (1, 2, 4)]))
+        quality = loop.Quality(max(0.0, round(found.fa_per_hour_expected - target, 3)), frr)
+        figures = {
+            "val_frr": frr,
+            "val_fa_per_hour": found.fa_per_hour_expected,
+            "val_threshold": found.threshold,
+            "val_hours": negatives.hours,
+            "val_words": len(trials),
+        }
+        return quality, figures
+
+    def _trials(self, model: Any, recipe: Recipe, hop_s: float) -> list[Trial]:
+        track = self.words.tracks[model.frontend]
+        first = (track.first_end + (model.receptive_field - 1) * track.hop) / 16000
+        events = self.words.events[self.words.events["kind"] == KINDS.index("positive")]
+        trials = []
+        for i, scores in enumerate(score_track(model, track)):
+            smoothed = smooth(scores, recipe.policy.smoothing)
+            trials += [
+                cut_trial(smoothed, hop_s, int(e["start"]), int(e["end"]), first_step_s=first)
+                for e in events[events["stream"] == i]
+            ]
+        return trials

@@ -1,0 +1,94 @@
+"""What a tiny model learns before and besides the labels: to imitate the speech embedding, and from a teacher head."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from wakewright.core.errors import TrainingDiverged
+from wakewright.core.files import write_bytes
+from wakewright.core.progress import Bar
+from wakewright.core.recipe import Pretrain, Train
+from wakewright.data.batches import Sampler
+from wakewright.data.store import Store, Track, decode
+from wakewright.dsp.embedding import CHANNELS
+from wakewright.train.loop import learning_rate
+from wakewright.train.objectives import imitate
+from wakewright.train.scoring import onto, per_frame, score_track
+
+SAVE_EVERY = 500
+
+
+def statistics(track: Track) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and standard deviation (channels,) over some ten thousand frames of a track."""
+    frames = decode(track.name, track.frames[:: max(1, len(track.frames) // 20_000)])
+    return frames.mean(axis=0), frames.std(axis=0)
+
+
+def pretrain(
+    model: Any, sampler: Sampler, store: Store, settings: Pretrain, *, seed: int, path: Path, bar: Bar
+) -> None:
+    """Teach the body of `model`, in place, to regress the speech embedding of what it hears (cosine and MSE).
+
+    Progress is kept at `path`, from which an interrupted run goes on. Raises TrainingDiverged.
+    """
+    torch.manual_seed(seed)
+    readout = nn.Linear(model.feature_channels, CHANNELS)
+    together = nn.ModuleList([model, readout])
+    track = store.tracks["speech_embedding"]
+    mean, std = statistics(track)
+    targets = (decode(track.name, track.frames[:]) - mean) / (std + 1e-3)
+    place = onto(np.arange(len(targets), dtype=np.float32), track, sampler.track)
+    optimiser = torch.optim.AdamW(together.parameters(), lr=settings.lr, weight_decay=0.01)
+    plan = Train(steps=settings.steps, lr=settings.lr)
+    first = 0
+    if path.is_file():
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+        together.load_state_dict(stored["together"])
+        optimiser.load_state_dict(stored["optimiser"])
+        first = stored["step"]
+    bar.advance(first)
+    for step in range(first, settings.steps):
+        torch.manual_seed(seed * 1_000_003 + step)
+        model.train()
+        batch = sampler.batch(step)
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(plan, step)
+        features, _ = model.features(torch.from_numpy(batch.frames))
+        # the features end earlier in time than the logits by the last layer's kernel: compare the newest ones
+        features = features[:, features.shape[1] - batch.ends.shape[1] :]
+        where = place[batch.ends]
+        known = ~np.isnan(where)
+        wanted = torch.from_numpy(targets[where[known].astype(np.int64)])
+        loss = imitate(readout(features)[torch.from_numpy(known)], wanted)
+        if not torch.isfinite(loss):
+            raise TrainingDiverged(
+                f"the loss became {loss.item()} at step {step} of pretraining", do="lower train.pretrain.lr"
+            )
+        optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(together.parameters(), 1.0)
+        optimiser.step()
+        bar.advance(1)
+        bar.note(f"loss {loss.item():.3f}")
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == settings.steps:
+            buffer = io.BytesIO()
+            state = {"together": together.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
+            torch.save(state, buffer)
+            write_bytes(path, buffer.getvalue())
+
+
+def soft_labels(teacher: Any, store: Store, name: str, temperature: float) -> NDArray[np.float32]:
+    """(frames,) the teacher's softened probability at every frame of the track `name`; NaN where it has none."""
+    source = store.tracks["speech_embedding"]
+    scores = per_frame(teacher, source, score_track(teacher, source))
+    clipped = np.clip(scores, 1e-5, 1 - 1e-5)
+    logits = np.log(clipped) - np.log1p(-clipped)
+    softened = (1.0 / (1.0 + np.exp(-logits / temperature))).astype(np.float32)
+    return onto(softened, source, store.tracks[name])
