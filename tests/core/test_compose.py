@@ -95,7 +95,17 @@ def test_values_are_read_as_yaml_1_2(text: str, value: object) -> None:
     )
 )
 def test_whatever_is_written_reads_back(value: object) -> None:
-    assert yamltext.read(yamltext.write(value), "here") == value
+    text = yamltext.write(value)
+    assert len(text.splitlines()) <= 1
+    assert yamltext.read(text, "here") == value
+
+
+@pytest.mark.parametrize(
+    "text", ["a\nb", "\x85", "a\u2028", "\u2029b", "on", "3e-4", "", "~", "# x", "\ud800", "é: [🙂"]
+)
+def test_awkward_text_is_written_on_one_line_and_reads_back(text: str) -> None:
+    assert len(yamltext.write([text]).splitlines()) == 1
+    assert yamltext.read(yamltext.write([text]), "here") == [text]
 
 
 @given(

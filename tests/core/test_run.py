@@ -115,6 +115,17 @@ def test_status_follows_the_work(tmp_path: Path) -> None:
     assert {"created", "started", "resumed", "ended"} <= run.record.keys()
 
 
+def test_holding_a_run_keeps_others_out_but_leaves_its_status(tmp_path: Path) -> None:
+    run = make(tmp_path)
+    with run.working():
+        pass
+    with pytest.raises(ZeroDivisionError), run.held():
+        with pytest.raises(RunError, match=f"process {os.getpid()} is working in it"), run.held():
+            pass
+        _ = 1 / 0
+    assert run.status == "complete"
+
+
 HOLD = """
 import sys, time
 from wakewright.core.run import Run

@@ -198,19 +198,28 @@ class Run:
         write_json(self.record_path, self.record | values)
 
     @contextlib.contextmanager
-    def working(self) -> Iterator[None]:
-        """Hold the run for this process during the block, keeping status, start and end in record.json.
+    def held(self) -> Iterator[None]:
+        """Keep other processes out during the block; status and times stay as they are.
 
-        Raises RunError, with its pid, when another process holds it.
+        Raises RunError, with its pid, when another process holds the run.
         """
         lock = self.folder / ".lock"
-        with exclusive(lock) as held:
-            if not held:
+        with exclusive(lock) as mine:
+            if not mine:
                 raise RunError(
                     f"the run {self.folder} is in use",
                     got=f"process {holder(lock) or 'unknown'} is working in it",
                     do="wait until it ends, or end it; to train beside it, start a run without --resume",
                 )
+            yield
+
+    @contextlib.contextmanager
+    def working(self) -> Iterator[None]:
+        """Hold the run during the block that makes it, and keep status, start and end in record.json.
+
+        Raises RunError, with its pid, when another process holds the run.
+        """
+        with self.held():
             started = {"started": record.now()} if "started" not in self.record else {"resumed": record.now()}
             self.note(status="running", pid=os.getpid(), error=None, **started)
             try:
