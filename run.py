@@ -6,7 +6,8 @@
     python3 run.py --help                 every command
 
 The first start makes `.venv` and installs the pinned packages into it; later starts see from a stamp that nothing
-has changed and go straight to the command. Only the standard library is used, on Linux, macOS and Windows.
+has changed and go straight to the command. Only the standard library is used, on Linux, macOS and Windows, and all of
+it stands in this one file, since nothing is installed yet when it runs.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def hand_over(words: list[str]) -> int:
 
 def use_newer_python(words: list[str]) -> int:
     """Start again with a newer interpreter from the PATH; SetUpFailed when there is none."""
-    for minor in range(14, OLDEST[1] - 1, -1):
+    for minor in (12, 13, 11, 14):  # the versions that most packages have wheels for come first
         found = shutil.which(f"python3.{minor}")
         if found:
             return hand_over([found, str(ROOT / "run.py"), *words])
@@ -300,7 +301,10 @@ def install_voices(prefix: list[str]) -> str:
         text = getattr(error, "stderr", None) or b""
         text = text.decode(errors="replace") if isinstance(text, bytes) else text
         reason = next((line for line in text.splitlines() if line.startswith("E:")), str(error).splitlines()[0])
-        return f"system voices were not installed ({reason}); going on with those that are here"
+        return (
+            f"system voices were not installed ({reason}); going on with those that are here; "
+            "to try again, delete .venv/system-voices.json"
+        )
     return f"system voices installed: {len(wanted)} packages"
 
 

@@ -19,6 +19,7 @@ from wakewright.apps.commands.train import compose, steps_per_epoch
 from wakewright.core.audio import write_wav
 from wakewright.core.compose import load_recipe
 from wakewright.core.errors import AudioError, PhraseError, RecipeError
+from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 
 
@@ -132,6 +133,35 @@ def test_resume_stands_alone_or_names_a_run(tmp_path: Path) -> None:
     assert with_resume_value(["train", "--resume", "runs/gone"]) == ["train", "--resume", "runs/gone"]
     for after in (["hey katya"], ["my/hey.yaml"], ["hey.yaml"], ["--quick"], ["seed=1"], []):
         assert with_resume_value(["train", "--resume", *after]) == ["train", "--resume=", *after]
+
+
+def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(recipe: Recipe, *, output_dir: Path, resume: Run | None) -> Run:
+        Run.create(recipe, output_dir)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wakewright.pipeline.train", interrupted)
+    assert main(["train", "hey katya"]) == 130
+    folder = Run.latest("runs").folder.relative_to(Path.cwd())
+    assert f"Continue with:\n  wakewright train --resume {folder}" in capsys.readouterr().err
+
+
+def test_resume_hands_the_run_and_its_recipe_to_the_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[tuple[Recipe, Run | None]] = []
+
+    def train(recipe: Recipe, *, output_dir: Path, resume: Run | None) -> Run:
+        given.append((recipe, resume))
+        return resume or Run.create(recipe, output_dir)
+
+    monkeypatch.setattr("wakewright.pipeline.train", train)
+    assert main(["train", "hey katya", "seed=5"]) == 0
+    assert main(["train", "--resume"]) == 0
+    assert main(["train", "--resume", "hey katya"]) == 0
+    first, *rest = given
+    assert (first[0].seed, first[1]) == (5, None)
+    assert [(recipe.seed, run is not None) for recipe, run in rest] == [(5, True), (5, True)]
 
 
 def test_new_writes_a_recipe_that_loads_and_never_over_another(

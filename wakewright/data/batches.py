@@ -192,10 +192,8 @@ class Sampler:
         back = np.arange(geometry.frames)[::-1][None, :]
         warp = rng is not None and self.track.name == "micro"
         if warp and rng is not None:
-            factor = 1.0 / np.exp(
-                rng.uniform(math.log(self.augment.tempo[0]), math.log(self.augment.tempo[1]), (count, 1))
-            )
-            back = np.rint(back * factor).astype(np.int64)
+            low, high = (math.log(f) for f in self.augment.tempo)
+            back = np.rint(back / np.exp(rng.uniform(low, high, (count, 1)))).astype(np.int64)
         index = np.maximum(ends[:, None] - back, 0)
         step_ends = index[:, geometry.receptive_field - 1 :: geometry.stride]
         frames = decode(self.track.name, self.track.frames[index])

@@ -1,7 +1,7 @@
 """Training sound as it will be heard: continuous streams, not clips.
 
-Spoken phrases, near misses, sentences and real speech are shuffled and laid one after another, with pauses or without,
-into streams of some twenty seconds; each stream is then heard in one room, over one background, through one
+Spoken phrases, near misses, sentences and real speech are shuffled and laid one after another, with or without
+pauses, into streams of some twenty seconds; each stream is then heard in one room, over one background, through one
 microphone. Front ends run over whole streams, so they are as warm at a word as they will be on the device, and
 nothing about a word's surroundings tells its label.
 

@@ -50,7 +50,7 @@ def trials_in(heard: Heard, manifest: Manifest, groups: dict[str, str] | None = 
 
 
 def negatives_in(heard: Heard, manifest: Manifest, name: str) -> Negatives:
-    """The false-accept evidence of a stream without the phrase; every utterance answers for the time up to the next."""
+    """The evidence of a stream without the phrase; every utterance answers for the time up to the next."""
     if not len(heard.events):
         return collect_negatives(heard.scores, heard.hop_s, name=name)
     bounds = [0.0, *(float(e["start"]) / SAMPLE_RATE for e in heard.events[1:]), np.inf]

@@ -24,6 +24,9 @@ from wakewright.data.scene import active_rms
 from wakewright.detect.detector import Detector
 from wakewright.evaluate.metrics import Negatives, Scores, Span, Trial, collect_negatives, cut_trial
 
+Measured = tuple[dict[str, list[Trial]], dict[str, Negatives]]
+"""Trials by condition, negatives by kind."""
+
 STREAM_S = 600.0
 """Length of a stream."""
 GAP_WORDS_S, GAP_OTHERS_S = 2.0, 0.5
@@ -86,8 +89,8 @@ class Ear(Protocol):
 def read_material(folder: Path | str, phrase: str, *, apart: Sequence[str] = ()) -> Material:
     """What `folder` holds for this phrase; corpora named in `apart` become kinds of their own.
 
-    With a manifest the recordings of other words count as speech, but for those whose label contains the phrase. Raises
-    InputError when there is no speech without the phrase, AudioError for a folder without audio.
+    With a manifest the recordings of other words count as speech, but for those whose label contains the phrase.
+    Raises InputError when there is no speech without the phrase, AudioError for a folder without audio.
     """
     folder = Path(folder)
     table = folder / "manifest.csv"
@@ -280,17 +283,13 @@ def jobs(material: Material, snrs_db: Sequence[float | None] = SNRS_DB) -> list[
     return out
 
 
-def measure(
-    material: Material, folder: Path | str, *, workers: int = 0, bar: Bar | None = None
-) -> tuple[dict[str, list[Trial]], dict[str, Negatives]]:
+def measure(material: Material, folder: Path | str, *, workers: int = 0, bar: Bar | None = None) -> Measured:
     """Everything through the detector of `folder`: trials by condition, negatives by kind."""
     work = functools.partial(_work, folder=str(folder))
     return collect(map_processes(work, jobs(material), workers=workers, progress_bar=bar))
 
 
-def collect(
-    results: Iterable[tuple[str, list[Trial] | Negatives]],
-) -> tuple[dict[str, list[Trial]], dict[str, Negatives]]:
+def collect(results: Iterable[tuple[str, list[Trial] | Negatives]]) -> Measured:
     """Named results, streams of one name joined."""
     words: dict[str, list[Trial]] = {}
     others: dict[str, Negatives] = {}

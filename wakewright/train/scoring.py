@@ -13,7 +13,7 @@ from wakewright.data.store import Track, decode
 
 @torch.no_grad()
 def score_track(model: Any, track: Track) -> list[NDArray[np.float32]]:
-    """Probabilities of every stream of the track, (steps,) each; step j ends at frame receptive_field - 1 + j * stride.
+    """Probabilities of every stream, (steps,) each; step j ends at frame receptive_field - 1 + j * stride.
 
     A stream shorter than the receptive field gives none.
     """

@@ -1,4 +1,4 @@
-"""What a tiny model learns before and besides the labels: to imitate the speech embedding, and from a teacher head."""
+"""What a tiny model learns besides the labels: to imitate the speech embedding, and from a teacher head."""
 
 from __future__ import annotations
 

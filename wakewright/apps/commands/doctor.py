@@ -27,7 +27,10 @@ class Finding:
 
 
 def doctor() -> None:
-    """Look at Python, packages, voices, cores, memory, disk and cache; exit status 3 when something is missing."""
+    """Check that all is here that training needs.
+
+    Python, packages, voices, cores, memory, disk and cache; exit status 3 when something is missing.
+    """
     from rich.console import Console
     from rich.table import Table
 

@@ -15,7 +15,10 @@ def evaluate(
         typer.Option(metavar="DIR", help="Recordings: with positive/ and negative/ below, or speech only."),
     ],
 ) -> None:
-    """Measure a run on speech it has never heard: misses with counts, false accepts per hour with hours."""
+    """Measure a run on speech it has never heard.
+
+    Misses come with their count, false accepts per hour with the hours.
+    """
     from wakewright import pipeline
     from wakewright.core.run import Run
     from wakewright.evaluate.report import terminal_table

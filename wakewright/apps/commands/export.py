@@ -13,7 +13,7 @@ def export(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
     to: Annotated[str, typer.Option(metavar="FORMAT", help="Format to write.")] = "onnx",
 ) -> None:
-    """Write the trained model in a format that other programs read."""
+    """Write the model for other programs."""
     from wakewright.core.run import Run
 
     opened = Run.open(run)

@@ -19,7 +19,7 @@ def new(
     target: Annotated[str, typer.Option("--for", metavar="pi|server|esp32", help="Device it is meant for.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Write a recipe with every setting and what it means, to edit and to train from."""
+    """Write a recipe to edit, every setting explained."""
     from wakewright.apps.commands.train import target_layer
     from wakewright.core.compose import commented, load_recipe
     from wakewright.core.errors import InputError

@@ -16,7 +16,7 @@ def runs(
     output_dir: Annotated[Path, typer.Option(help="Folder the runs are stored in.")] = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per run.")] = False,
 ) -> None:
-    """List the runs: phrase, time, model, status, misses and false accepts per hour."""
+    """List the runs with misses and false accepts."""
     from rich.console import Console
     from rich.table import Table
 

@@ -39,7 +39,11 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Everything random follows from it.")] = None,
 ) -> None:
-    """Train a wake word: speak it, train, calibrate, measure, export and report."""
+    """Train a wake word and measure it.
+
+    The phrase is spoken by every voice there is, a model learns it, its threshold is calibrated, and a report tells
+    how often it misses and how often it wakes for nothing.
+    """
     words = list(settings or ())
     if model:
         words.insert(0, f"model.name={model}")
