@@ -151,11 +151,12 @@ def test_ctrl_c_ends_with_130_and_says_how_to_go_on(
 def test_resume_hands_the_run_and_its_recipe_to_the_pipeline(monkeypatch: pytest.MonkeyPatch) -> None:
     given: list[tuple[Recipe, Run | None]] = []
 
-    def train(recipe: Recipe, *, output_dir: Path, resume: Run | None) -> Run:
+    def begin(recipe: Recipe, output_dir: Path, resume: Run | None) -> None:
         given.append((recipe, resume))
-        return resume or Run.create(recipe, output_dir)
+        if resume is None:
+            Run.create(recipe, output_dir)
 
-    monkeypatch.setattr("wakewright.pipeline.train", train)
+    monkeypatch.setattr("wakewright.apps.commands.train._start", begin)
     assert main(["train", "hey katya", "seed=5"]) == 0
     assert main(["train", "--resume"]) == 0
     assert main(["train", "--resume", "hey katya"]) == 0
