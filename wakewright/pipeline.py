@@ -54,7 +54,7 @@ def evaluate_run(run: Run, speech: Path | str, *, progress: Progress | None = No
 
     Raises RunError, InputError, AudioError.
     """
-    with run.working():
+    with run.held():
         return measure.evaluate_run(run, speech, progress or Progress())
 
 

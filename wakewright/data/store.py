@@ -27,6 +27,8 @@ from wakewright.dsp.frontend import Frames, Frontend
 
 VERSION = 1
 """Raised whenever stored features would come out differently."""
+LOCATED = np.dtype([*streams.EVENT.descr, ("stream", np.int32)])
+"""An utterance and the stream it is said in."""
 
 
 def encode(name: str, front: Frontend, samples: Samples) -> NDArray[Any]:
@@ -153,7 +155,7 @@ def _write(folder: Path, results: Iterable[Any], fronts: tuple[str, ...]) -> dic
     for stream, (tracks, rows, length) in enumerate(results):
         for name in fronts:
             frames[name].append(tracks[name])
-        located = np.zeros(len(rows), [*streams.EVENT.descr, ("stream", np.int32)])
+        located = np.zeros(len(rows), LOCATED)
         for field in streams.EVENT.names or ():
             located[field] = rows[field]
         located["stream"] = stream
@@ -162,10 +164,11 @@ def _write(folder: Path, results: Iterable[Any], fronts: tuple[str, ...]) -> dic
     about: dict[str, Any] = {"seconds": samples / 16000, "tracks": {}}
     with disk_errors(folder):
         for name in fronts:
-            starts = np.cumsum([0, *(len(f) for f in frames[name])])
-            np.save(folder / f"{name}.npy", np.concatenate(frames[name]))
-            np.save(folder / f"{name}-starts.npy", starts.astype(np.int64))
             front = _front(name)
+            starts = np.cumsum([0, *(len(f) for f in frames[name])])
+            nothing = encode(name, front, np.zeros(0, np.float32))  # there may be no stream at all
+            np.save(folder / f"{name}.npy", np.concatenate([nothing, *frames[name]]))
+            np.save(folder / f"{name}-starts.npy", starts.astype(np.int64))
             about["tracks"][name] = {"hop": front.hop, "first_end": front.first_end}
-        np.save(folder / "events.npy", np.concatenate(events))
+        np.save(folder / "events.npy", np.concatenate([np.zeros(0, LOCATED), *events]))
     return about
