@@ -194,17 +194,20 @@ class Sampler:
         if warp and rng is not None:
             low, high = (math.log(f) for f in self.augment.tempo)
             back = np.rint(back / np.exp(rng.uniform(low, high, (count, 1)))).astype(np.int64)
-        index = np.maximum(ends[:, None] - back, 0)
+        wanted = ends[:, None] - back
+        index = np.maximum(wanted, 0)
         step_ends = index[:, geometry.receptive_field - 1 :: geometry.stride]
         frames = decode(self.track.name, self.track.frames[index])
         if rng is not None:
             if warp:
                 frames = _vtlp(frames, self.augment.vtlp, rng)
             _mask(frames, self.augment, self._blank, rng)
-        labels = self.labels[step_ends].copy()
-        first = self.track.starts[np.searchsorted(self.track.starts, ends, side="right") - 1]
-        labels[index[:, : labels.shape[1] * geometry.stride : geometry.stride] < first[:, None]] = IGNORE
-        return Batch(frames, labels, step_ends)
+        # a step that reaches over the start of its stream counts as the stream's first frame, which has neither
+        # label nor teacher
+        first = self.track.starts[np.searchsorted(self.track.starts, ends, side="right") - 1][:, None]
+        begins = wanted[:, : step_ends.shape[1] * geometry.stride : geometry.stride]
+        step_ends = np.where(begins < first, first, step_ends)
+        return Batch(frames, self.labels[step_ends], step_ends)
 
 
 def _within(spans: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:

@@ -1,0 +1,159 @@
+"""The feature store: the same for any number of workers, whole or made again, exactly what the front ends give."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wakewright.core.manifest import Kind, Manifest
+from wakewright.core.recipe import Augment
+from wakewright.data import store, streams
+from wakewright.data.store import Store, build, decode, key_of
+from wakewright.data.streams import StreamPlan, Surroundings
+from wakewright.dsp import frontend
+from wakewright.dsp.micro import MicroFrontend
+
+FRONTS = ("micro", "speech_embedding")
+COPIES: dict[tuple[Kind, bool], int] = {("positive", False): 2, ("near_miss", False): 2, ("speech", False): 2}
+AROUND = Surroundings(Augment(rooms=2), 5, (), ())
+
+
+@pytest.fixture(autouse=True)
+def _cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(shared_cache))
+
+
+@pytest.fixture
+def plans(spoken: Manifest) -> list[StreamPlan]:
+    return streams.plan(spoken, COPIES, AROUND, np.random.default_rng(1))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {f.name: f.read_bytes() for f in sorted(folder.iterdir())}
+
+
+def test_one_worker_and_two_store_the_same_bytes(plans: list[StreamPlan], tmp_path: Path) -> None:
+    build(tmp_path / "one", plans, AROUND, FRONTS, workers=1)
+    build(tmp_path / "two", plans, AROUND, FRONTS, workers=2)
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert len(contents(tmp_path / "one")) == 6
+
+
+def test_the_store_holds_what_the_front_ends_give(plans: list[StreamPlan], tmp_path: Path) -> None:
+    whole = build(tmp_path / "s", plans[:2], AROUND, FRONTS, workers=1)
+    rendered = [streams.render(p, AROUND) for p in plans[:2]]
+    assert whole.seconds == sum(len(s) for s, _ in rendered) / 16000
+    for number, (samples, events) in enumerate(rendered):
+        mine = whole.events[whole.events["stream"] == number]
+        for field in streams.EVENT.names or ():
+            np.testing.assert_array_equal(mine[field], events[field])
+        for name in FRONTS:
+            track = whole.tracks[name]
+            front = frontend.create(name)
+            first, last = track.starts[number : number + 2]
+            got, wanted = decode(name, track.frames[first:last]), front.push(samples)
+            if name == "micro":
+                np.testing.assert_array_equal(got, wanted)
+                np.testing.assert_array_equal(track.frames[first:last], MicroFrontend().push_quantised(samples))
+            else:
+                np.testing.assert_allclose(got, wanted, rtol=1e-3, atol=1e-3)
+            ends = track.ends()[first:last]
+            assert ends[0] == front.first_end
+            assert len(samples) - front.hop < ends[-1] <= len(samples)
+
+
+def test_a_whole_store_is_opened_and_a_half_written_one_made_again(plans: list[StreamPlan], tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    build(folder, plans[:1], AROUND, ("micro",), workers=1)
+    before = contents(folder)
+    stamp = (folder / "micro.npy").stat().st_mtime_ns
+    build(folder, plans[:1], AROUND, ("micro",), workers=1)
+    assert (folder / "micro.npy").stat().st_mtime_ns == stamp
+    (folder / "store.json").unlink()
+    (folder / "micro.npy").write_bytes(before["micro.npy"][:100])
+    (folder / "left-over").write_text("of a killed process")
+    assert Store.open(folder, key_of(plans[:1], AROUND, ("micro",))) is None
+    build(folder, plans[:1], AROUND, ("micro",), workers=1)
+    assert contents(folder) == before
+
+
+SCRIPT = """
+import pickle, sys
+from pathlib import Path
+from wakewright.data import store
+if __name__ == "__main__":
+    plans, around = pickle.loads(Path(sys.argv[1]).read_bytes())
+    print("go", flush=True)
+    store.build(Path(sys.argv[2]), plans, around, ("micro",), workers=1)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_a_killed_build_leaves_nothing_that_is_taken_for_whole(plans: list[StreamPlan], tmp_path: Path) -> None:
+    (tmp_path / "build.py").write_text(SCRIPT)
+    (tmp_path / "plan").write_bytes(pickle.dumps((plans * 20, AROUND)))
+    folder = tmp_path / "s"
+    process = subprocess.Popen(
+        [sys.executable, str(tmp_path / "build.py"), str(tmp_path / "plan"), str(folder)], stdout=subprocess.PIPE
+    )
+    with process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        deadline = time.monotonic() + 30
+        while not folder.exists() and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    assert folder.is_dir()
+    assert Store.open(folder, key_of(plans * 20, AROUND, ("micro",))) is None
+    again = build(folder, plans[:1], AROUND, ("micro",), workers=1)
+    assert len(again.tracks["micro"].starts) == 2
+
+
+def test_the_key_changes_with_anything(plans: list[StreamPlan]) -> None:
+    key = key_of(plans, AROUND, FRONTS)
+    assert key == key_of(list(plans), AROUND, FRONTS)
+    item = plans[0].items[0]
+    louder = dataclasses.replace(item, level_db=item.level_db + 0.001)
+    other_clip = dataclasses.replace(item, clip=dataclasses.replace(item.clip, path="elsewhere.wav"))
+    changed = [
+        (plans[1:], AROUND, FRONTS),
+        (plans, AROUND, ("micro",)),
+        (plans, dataclasses.replace(AROUND, seed=6), FRONTS),
+        (plans, dataclasses.replace(AROUND, backgrounds=("a.wav",)), FRONTS),
+        (plans, dataclasses.replace(AROUND, rirs=("a.wav",)), FRONTS),
+        (plans, dataclasses.replace(AROUND, settings=Augment(rooms=3)), FRONTS),
+        *(
+            ([dataclasses.replace(plans[0], items=(new, *plans[0].items[1:])), *plans[1:]], AROUND, FRONTS)
+            for new in (louder, other_clip)
+        ),
+        ([dataclasses.replace(plans[0], lead_s=1.0), *plans[1:]], AROUND, FRONTS),
+    ]
+    assert len({key, *(key_of(*arguments) for arguments in changed)}) == len(changed) + 1
+
+
+def test_a_store_of_another_key_is_made_again(plans: list[StreamPlan], tmp_path: Path) -> None:
+    first = build(tmp_path / "s", plans[:1], AROUND, ("micro",), workers=1)
+    other = build(tmp_path / "s", plans[1:2], AROUND, ("micro",), workers=1)
+    assert not np.array_equal(first.events, other.events)
+    assert Store.open(tmp_path / "s", key_of(plans[:1], AROUND, ("micro",))) is None
+
+
+def test_nothing_to_hear_is_an_empty_store(tmp_path: Path) -> None:
+    nothing = build(tmp_path / "s", [], AROUND, FRONTS, workers=1)
+    assert nothing.seconds == 0
+    assert len(nothing.events) == 0
+    for name in FRONTS:
+        assert nothing.tracks[name].frames.shape == (0, frontend.create(name).channels)
+        assert nothing.tracks[name].ends().shape == (0,)
+    assert store.VERSION >= 1
