@@ -248,9 +248,16 @@ class Run:
         lines = self.metrics_path.read_bytes().split(b"\n")[:-1]  # what follows the last line end is torn
         return [json.loads(line) for line in lines if line]
 
-    def rewind_metrics(self, step: int) -> None:
-        """Drop the lines whose `step` is beyond `step`: training resumes there and will log them again."""
-        kept = [line for line in self.metrics() if line.get("step", -1) <= step]
+    def rewind_metrics(self, step: int, **where: Any) -> None:
+        """Drop the lines whose `step` is beyond `step`: training resumes there and will log them again.
+
+        With `where`, such as stage="model", only lines that hold these values are dropped.
+        """
+
+        def again(line: dict[str, Any]) -> bool:
+            return line.get("step", -1) > step and all(line.get(key) == value for key, value in where.items())
+
+        kept = [line for line in self.metrics() if not again(line)]
         write_bytes(self.metrics_path, b"".join(json.dumps(k, ensure_ascii=False).encode() + b"\n" for k in kept))
 
     # Which stages are whole.

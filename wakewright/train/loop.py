@@ -22,6 +22,7 @@ from wakewright.core.files import write_bytes
 from wakewright.core.progress import Bar
 from wakewright.core.recipe import Train
 from wakewright.data.batches import NEGATIVE, Sampler
+from wakewright.evaluate.peaks import peak_steps
 from wakewright.train.ema import Average
 from wakewright.train.objectives import Objective
 from wakewright.train.scoring import score_track, step_frames
@@ -71,12 +72,14 @@ def fit(
     validate: Validate,
     folder: Path,
     log: Callable[..., None],
+    rewind: Callable[[int], None],
     bar: Bar,
 ) -> Any:
     """Train `model` and return its best average, in evaluation mode.
 
     Every `validate_every` steps the averaged weights are validated and a checkpoint is written to `folder`; when one
-    is there already, training goes on from it. Raises TrainingDiverged when the loss is not finite.
+    is there already, training goes on from it, and `rewind` is told the step from which figures will be logged again.
+    Raises TrainingDiverged when the loss is not finite.
     """
     optimiser = torch.optim.AdamW(_groups(model, train.weight_decay), lr=train.lr)
     average = Average(model, train.ema)
@@ -90,9 +93,11 @@ def fit(
         sampler.hard = stored["hard"].numpy()
         first, waited, best = stored["step"], stored["waited"], Quality(*stored["best"])
     bar.advance(first)
+    rewind(first)
+    last = first if train.patience and waited >= train.patience else train.steps  # it had stopped early
     with ThreadPoolExecutor(1) as ahead:
         waiting = ahead.submit(sampler.batch, first)
-        for step in range(first, train.steps):
+        for step in range(first, last):
             batch = waiting.result()
             if not _mining_due(train, step + 1):
                 waiting = ahead.submit(sampler.batch, step + 1)
@@ -105,7 +110,8 @@ def fit(
                 logits, _ = model(_mixed(batch, train, seed, step))
             loss = objective(logits.float(), batch)
             if not math.isfinite(loss.item()):
-                raise diverged(step, loss.item(), sampler, batch.ends[:, -1])
+                broken = ~torch.isfinite(logits).flatten(1).all(dim=1).numpy()
+                raise diverged(step, loss.item(), sampler, batch.ends[broken | ~broken.any(), -1])
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), train.clip_norm)
@@ -192,14 +198,14 @@ def mine(model: Any, sampler: Sampler) -> np.ndarray[Any, np.dtype[np.int64]]:
 
     Near misses are left out (mining them ruins words that have close neighbours); frames of one event count once.
     """
-    frames, heights = [], []
+    frames: list[int] = []
+    heights: list[float] = []
     for stream, scores in enumerate(score_track(model, sampler.track)):
         at = step_frames(model, sampler.track, stream, len(scores))
         scores = np.where((sampler.labels[at] == NEGATIVE) & ~sampler.near[at], scores, 0.0)
-        for first in range(0, len(scores), HARD_APART):
-            here = first + int(np.argmax(scores[first : first + HARD_APART]))
-            frames.append(at[here])
-            heights.append(scores[here])
+        peaks = peak_steps(scores, 1.0, HARD_APART - 1)
+        frames += at[peaks].tolist()
+        heights += scores[peaks].tolist()
     order = np.argsort(-np.asarray(heights), kind="stable")[:HARD_KEPT]
     kept = [frames[i] for i in order if heights[i] > 0.02]
     return np.asarray(kept, np.int64)

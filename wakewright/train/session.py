@@ -113,6 +113,7 @@ class Session:
                 bar=bar,
                 validate=lambda candidate: self.validate(candidate, recipe),
                 log=lambda **values: self.run.log(stage=name, **values),
+                rewind=lambda step: self.run.rewind_metrics(step, stage=name),
             )
 
     def validate(self, model: Any, recipe: Recipe) -> tuple[loop.Quality, dict[str, float]]:
