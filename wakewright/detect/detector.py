@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import RunError
@@ -28,6 +29,8 @@ from wakewright.dsp.frontend import Frames
 PIECE = 30 * SAMPLE_RATE
 """Long audio is fed in pieces of this many samples, which bounds the memory."""
 METADATA_FORMAT = 1
+NEEDED = ("original_wake_word", "threshold", "policy", "stride", "frontend")
+"""Entries of metadata.json that a detector cannot do without."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,12 +50,15 @@ class Detection:
 
 
 class Network:
-    """The exported model: frames to probabilities, carrying its state from call to call."""
+    """The exported model: frames to probabilities, carrying its state from call to call. Raises RunError."""
 
     def __init__(self, path: Path) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
-        self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        try:
+            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
+            raise _damaged(path, str(error).split(":")[-1].strip()) from error
         self._shapes = {i.name: i.shape for i in self._session.get_inputs() if i.name != "frames"}
         self.reset()
 
@@ -89,7 +95,8 @@ class Detector:
     def load(cls, path: Path | str, *, threshold: float | None = None) -> Detector:
         """The detector of a run folder or of a folder made by `export`.
 
-        `threshold` replaces the calibrated one. Raises RunError when there is none or a newer wakewright made it.
+        `threshold` replaces the calibrated one. Raises RunError when there is none, when it is damaged, or when a
+        newer wakewright made it.
         """
         folder = Path(path)
         metadata = folder / "metadata.json"
@@ -97,13 +104,19 @@ class Detector:
             raise RunError(
                 f"no detector in {folder}", got="no metadata.json", do="train first, or name a run: wakewright runs"
             )
-        about = json.loads(metadata.read_text())
+        try:
+            about = json.loads(metadata.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise _damaged(metadata, str(error)) from error
         if about.get("format", 0) > METADATA_FORMAT:
             raise RunError(
                 f"{metadata} was written by a newer wakewright",
                 got=f"format {about['format']}",
                 do="update wakewright",
             )
+        lacking = [name for name in NEEDED if name not in about]
+        if lacking:
+            raise _damaged(metadata, f"no {', '.join(map(repr, lacking))}")
         model = folder / "model.onnx"
         if not model.is_file():
             raise RunError(f"no model in {folder}", got="no model.onnx", do="export or train again")
@@ -142,6 +155,10 @@ class Detector:
         scores, fires = self._state.push(self._network(frames[:whole]))
         first, hop = round(self.first_step_s * SAMPLE_RATE), round(self.hop_s * SAMPLE_RATE)
         return scores, [Detection(self.phrase, f.score, first + f.step * hop) for f in fires]
+
+
+def _damaged(path: Path, why: str) -> RunError:
+    return RunError(f"{path} is damaged", got=why, do="export or train again, or restore it from a copy")
 
 
 def _pieces(samples: Samples) -> Iterator[Samples]:

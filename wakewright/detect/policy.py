@@ -19,7 +19,7 @@ def smooth(scores: Scores, steps: int, past: Scores | None = None) -> Scores:
 
     `past` holds the steps - 1 scores before the first; without it they count as 0.
     """
-    if steps == 1:
+    if steps == 1 or not len(scores):
         return scores
     before = np.zeros(steps - 1, np.float32) if past is None else past[-(steps - 1) :]
     windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([before, scores]), steps)

@@ -11,7 +11,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,14 +51,40 @@ def model_folder() -> Path:
     return Path(spec.origin).parent / "models"
 
 
+_redirected = threading.Lock()
+
+
+@contextlib.contextmanager
+def _without_c_messages() -> Iterator[None]:
+    """Keep what C code writes to standard error off the terminal during the block.
+
+    LiteRT announces its delegate there from every process, past Python's sys.stderr and with no setting to stop it;
+    what goes wrong it raises. File descriptor 2 belongs to the whole process: only one thread at a time redirects
+    it, for the milliseconds that making an interpreter takes, and it is restored whatever happens in the block.
+    """
+    with _redirected, contextlib.ExitStack() as stack:
+        try:
+            kept = os.dup(2)
+        except OSError:  # no standard error at all, as in some services: nothing to keep clean
+            kept = None
+        if kept is not None:
+            stack.callback(os.close, kept)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            stack.callback(os.close, nowhere)
+            stack.callback(os.dup2, kept, 2)  # called first, before the two are closed
+            os.dup2(nowhere, 2)
+        yield
+
+
 class _Net:
     """One LiteRT interpreter with a fixed input shape."""
 
     def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        self._interpreter: Any = Interpreter(str(path), num_threads=1)
-        self._input = self._interpreter.get_input_details()[0]["index"]
-        self._interpreter.resize_tensor_input(self._input, shape)
-        self._interpreter.allocate_tensors()
+        with _without_c_messages():
+            self._interpreter: Any = Interpreter(str(path), num_threads=1)
+            self._input = self._interpreter.get_input_details()[0]["index"]
+            self._interpreter.resize_tensor_input(self._input, shape)
+            self._interpreter.allocate_tensors()
         self._output = self._interpreter.get_output_details()[0]["index"]
 
     def __call__(self, values: Frames) -> Frames:
