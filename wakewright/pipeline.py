@@ -13,11 +13,12 @@ from typing import Any
 
 from wakewright import __version__
 from wakewright.core.files import fingerprint, write_json
+from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
+from wakewright.data import adviser, spoken, store
 from wakewright.data import parts as scenes
-from wakewright.data import spoken, store
 from wakewright.data.parts import Parts, Scene
 from wakewright.detect.detector import METADATA_FORMAT
 from wakewright.evaluate import measure
@@ -35,13 +36,20 @@ def train(
 ) -> Run:
     """Carry out a recipe, or go on with the run that `resume` names, and return the finished run.
 
-    Raises what its stages raise: PhraseError, NoVoice, AudioError, TrainingDiverged, DiskFull, RunError.
+    What cannot be used is refused before anything is spoken or stored. Raises what its stages raise: PhraseError,
+    NoVoice, AudioError, RecipeError, TrainingDiverged, DiskFull, RunError.
     """
-    run = resume or Run.create(recipe, output_dir)
     progress = progress or Progress()
+    recipe = resume.recipe if resume else recipe
+    advice = adviser.render(adviser.advise(recipe))
+    for line in advice:
+        progress.say(line)
+    found = spoken.gather(recipe)
+    run = resume or Run.create(recipe, output_dir)
     with run.working():
         progress.say(f"run {run.folder}")
-        parts = _parts(run, progress)
+        run.note(advice=advice)
+        parts = _parts(run, found, progress)
         model = _trained(run, parts, progress)
         _export(run, model)
         _measure(run, parts, progress)
@@ -58,11 +66,9 @@ def evaluate_run(run: Run, speech: Path | str, *, progress: Progress | None = No
         return measure.evaluate_run(run, speech, progress or Progress())
 
 
-def _parts(run: Run, progress: Progress) -> Parts:
-    """What is spoken and what is found, split by speaker; written as manifest-*.jsonl."""
-    recipe = run.recipe
-    clips = spoken.gather(recipe) + spoken.speak(recipe, progress)
-    parts = scenes.split(clips, recipe)
+def _parts(run: Run, found: Manifest, progress: Progress) -> Parts:
+    """What was found and what is spoken, split by speaker; written as manifest-*.jsonl."""
+    parts = scenes.split(found + spoken.speak(run.recipe, progress), run.recipe)
     for name, manifest in parts.items():
         manifest.write(run.folder / f"manifest-{name}.jsonl")
     return parts

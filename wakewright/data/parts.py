@@ -7,6 +7,7 @@ from collections import defaultdict
 
 import numpy as np
 
+from wakewright.core.errors import RecipeError
 from wakewright.core.manifest import Clip, Kind, Manifest, Part, split_by_speaker
 from wakewright.core.recipe import Recipe
 from wakewright.data import streams
@@ -27,6 +28,8 @@ COPIES: dict[tuple[Kind, bool], int] = {
 """How often each clip is heard in training, besides augment.copies for what is spoken for the phrase: real sound and
 own recordings are rarer than synthetic, and worth more."""
 
+OTHERS: tuple[Kind, ...] = ("speech", "noise", "music")
+"""Kinds of sound that false accepts are counted on."""
 
 Parts = dict[Part, Manifest]
 
@@ -41,15 +44,44 @@ class Scene:
 
 
 def split(clips: Manifest, recipe: Recipe) -> Parts:
-    """Part every source by its speakers into train, validation and test; no speaker falls into two parts."""
+    """Part every source by its speakers into train, validation and test; no speaker falls into two parts.
+
+    Without validation or test words, or without other sound there, nothing could be chosen or measured. Where no
+    source has `MANY_SPEAKERS`, each therefore gives some away; where that is not enough either, clips are parted one
+    by one, and a speaker may be in two parts. Raises RecipeError when there is nothing but the phrase, or too little.
+    """
+    if not clips.of(*OTHERS):
+        raise RecipeError(
+            "there is nothing that the model could learn to stay silent for",
+            got="no sentence and no background",
+            do="set voices.sentences, or name folders in background.speech",
+        )
+    for many, each_clip in ((MANY_SPEAKERS, False), (2, False), (2, True)):
+        parts = _split(clips, recipe, many, each_clip)
+        if all(parts[name].of("positive") and parts[name].of(*OTHERS) for name in ("validation", "test")):
+            return parts
+    raise RecipeError(
+        "there are too few clips to keep some for validation and some for the test",
+        got=f"{len(clips.of('positive'))} of the phrase and {len(clips.of(*OTHERS))} others",
+        do="set voices.positives and voices.sentences to a hundred or more",
+    )
+
+
+def speakers(clips: Manifest) -> set[tuple[str, str]]:
+    """Who says the phrase in these clips, as (source, speaker)."""
+    return {(clip.source, clip.speaker) for clip in clips.of("positive")}
+
+
+def _split(clips: Manifest, recipe: Recipe, many: int, each_clip: bool) -> Parts:
+    known = {(clip.kind, clip.path): clip.speaker for clip in clips}
     by_source: dict[tuple[str, Kind], list[Clip]] = defaultdict(list)
     for clip in clips:
         # measured rooms are furniture, not evidence: they are only ever trained with
-        by_source[clip.source, "rir" if clip.kind == "rir" else "speech"].append(clip)
+        alone = dataclasses.replace(clip, speaker="") if each_clip else clip
+        by_source[clip.source, "rir" if clip.kind == "rir" else "speech"].append(alone)
     parts: dict[Part, list[Clip]] = {"train": [], "validation": [], "test": []}
     for (_, kind), group in sorted(by_source.items()):
-        speakers = {clip.speaker for clip in group}
-        if kind == "rir" or len(speakers) < MANY_SPEAKERS:
+        if kind == "rir" or len({clip.speaker or clip.path for clip in group}) < many:
             parts["train"] += group
             continue
         rest, test = split_by_speaker(group, seed=recipe.seed, validation_share=TEST_SHARE)
@@ -58,7 +90,10 @@ def split(clips: Manifest, recipe: Recipe) -> Parts:
         parts["train"] += train
         parts["validation"] += validation
         parts["test"] += test
-    return {name: Manifest(tuple(group)) for name, group in parts.items()}
+    return {
+        name: Manifest(tuple(dataclasses.replace(c, speaker=known[c.kind, c.path]) for c in group))
+        for name, group in parts.items()
+    }
 
 
 def scene(parts: Parts, part: Part, copies: dict[tuple[Kind, bool], int], recipe: Recipe, *, salt: int = 0) -> Scene:

@@ -6,12 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from wakewright.core.audio import load, rms
 from wakewright.core.engine import cores
+from wakewright.core.errors import AudioError
 from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.data import corpora
 from wakewright.data.phrases import near_misses, sentences
+from wakewright.data.scene import SILENT
 from wakewright.data.voices.engines import installed_engines
 from wakewright.data.voices.plan import plan
 from wakewright.data.voices.speak import speak_all
@@ -45,6 +48,18 @@ def speak(recipe: Recipe, progress: Progress) -> Manifest:
 
 
 def gather(recipe: Recipe) -> Manifest:
-    """The real recordings a recipe names: own recordings of the phrase and the background."""
+    """The real recordings a recipe names: own recordings of the phrase and the background.
+
+    Own recordings are few and each is worth much, so they are read in full: raises AudioError for one that cannot be
+    used, or that is silent. Of the background only headers are read. Raises NoVoice when nobody could speak.
+    """
+    installed_engines(recipe)
     own = corpora.own_recordings(recipe.recordings.paths) if recipe.recordings else Manifest()
+    for clip in own:
+        if rms(load(clip.path)) < SILENT:
+            raise AudioError(
+                f"{clip.path} cannot be used",
+                got="silence, where the phrase should be",
+                do="remove it, or record it again nearer to the microphone",
+            )
     return own + corpora.scan(recipe.background)

@@ -53,7 +53,9 @@ def negatives_in(heard: Heard, manifest: Manifest, name: str) -> Negatives:
     """The evidence of a stream without the phrase; every utterance answers for the time up to the next."""
     if not len(heard.events):
         return collect_negatives(heard.scores, heard.hop_s, name=name)
-    bounds = [0.0, *(float(e["start"]) / SAMPLE_RATE for e in heard.events[1:]), np.inf]
+    # scores begin when the first step is complete; spans are in the time of the steps
+    starts = heard.events["start"][1:] / SAMPLE_RATE - heard.first_step_s
+    bounds = [0.0, *np.maximum(starts, 0.0).tolist(), np.inf]
     spans = [
         Span(low, high, manifest.clips[e["clip"]].speaker or name, bool(e["real"]))
         for low, high, e in zip(bounds[:-1], bounds[1:], heard.events, strict=True)

@@ -34,6 +34,10 @@ NO_OWN = (
     "The misses are counted on synthetic voices; real people are harder. "
     "Measure on recordings with: wakewright evaluate RUN --speech DIR."
 )
+SAME_VOICES = (
+    "There were too few voices to keep some for the measurement: what it heard was said by voices known from "
+    "training, so other voices will be missed more often. Install more (see: wakewright voices)."
+)
 
 
 def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
@@ -59,6 +63,8 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
         calibration=calibration,
     )
     warnings = [NO_OWN]
+    if scenes.speakers(parts["train"]) & (scenes.speakers(parts["validation"]) | scenes.speakers(parts["test"])):
+        warnings.insert(0, SAME_VOICES)
     if not parts["train"].real_seconds and not parts["test"].real_seconds:
         warnings.insert(0, NEVER_REAL)
     result = dataclasses.replace(result, warnings=(*warnings, *result.warnings), samples=_samples(run, parts))
@@ -96,7 +102,11 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
 def publish(run: Run, result: Result) -> Result:
     """Add recipe, history and date, and write eval/result.json, eval/det.png, report.html and the metrics."""
     result = dataclasses.replace(
-        result, recipe=commented(run.recipe), history=training_history(run.metrics()), created=record.now()
+        result,
+        recipe=commented(run.recipe),
+        history=training_history(run.metrics()),
+        advice=tuple(run.record.get("advice", ())),
+        created=record.now(),
     )
     write_report(result, run.folder)
     about = json.loads(run.metadata_path.read_text())

@@ -1,0 +1,89 @@
+"""Train, validation and test: voices kept apart as long as there are any to keep."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from wakewright.core.errors import RecipeError
+from wakewright.core.manifest import Clip, Kind, Manifest
+from wakewright.core.recipe import Recipe
+from wakewright.data.parts import MANY_SPEAKERS, Parts, sample, speakers, split
+
+RECIPE = Recipe(phrase="hey katya")
+
+
+def clips(source: str, voices: int, each: int = 4, kinds: tuple[Kind, ...] = ("positive", "speech")) -> Manifest:
+    return Manifest(
+        tuple(
+            Clip(f"{source}/{kind}/{voice}-{i}.wav", kind, 1.0, speaker=f"{source}/{voice}", source=source)
+            for kind in kinds
+            for voice in range(voices)
+            for i in range(each)
+        )
+    )
+
+
+def voices(parts: Parts, name: str, source: str = "") -> set[str]:
+    return {c.speaker for c in parts[name] if c.source.startswith(source)}  # type: ignore[index]
+
+
+def test_no_voice_falls_into_two_parts_and_no_clip_is_lost() -> None:
+    everything = clips("many", 30) + clips("lots", 12)
+    parts = split(everything, RECIPE)
+    assert sorted(c.path for part in parts.values() for c in part) == sorted(c.path for c in everything)
+    for one, other in itertools.combinations(parts, 2):
+        assert not voices(parts, one) & voices(parts, other)
+    for source in ("many", "lots"):
+        assert all(voices(parts, name, source) for name in parts)
+    assert split(everything, RECIPE) == parts
+    assert split(everything, RECIPE.model_copy(update={"seed": 2})) != parts
+
+
+def test_a_source_with_few_voices_gives_none_away_while_others_can() -> None:
+    parts = split(clips("many", 30) + clips("few", MANY_SPEAKERS - 1), RECIPE)
+    assert len(voices(parts, "train", "few")) == MANY_SPEAKERS - 1
+    assert not voices(parts, "validation", "few") | voices(parts, "test", "few")
+
+
+def test_where_all_sources_are_small_they_give_some_away() -> None:
+    everything = clips("four", 4) + clips("one", 1)
+    parts = split(everything, RECIPE)
+    assert voices(parts, "validation", "four")
+    assert voices(parts, "test", "four")
+    assert not speakers(parts["train"]) & (speakers(parts["validation"]) | speakers(parts["test"]))
+    assert voices(parts, "train", "one")
+
+
+def test_a_single_voice_is_parted_by_clip_and_shows() -> None:
+    everything = clips("one", 1, each=40)
+    parts = split(everything, RECIPE)
+    assert sorted(c.path for part in parts.values() for c in part) == sorted(c.path for c in everything)
+    for name in ("validation", "test"):
+        assert parts[name].of("positive")  # type: ignore[index]
+        assert parts[name].of("speech")  # type: ignore[index]
+        assert speakers(parts["train"]) == speakers(parts[name]) == {("one", "one/0")}  # type: ignore[index]
+
+
+def test_nothing_but_the_phrase_and_too_little_are_refused() -> None:
+    with pytest.raises(
+        RecipeError, match=r"nothing that the model could learn to stay silent for\n  got: no sentence"
+    ):
+        split(clips("many", 30, kinds=("positive", "near_miss")), RECIPE)
+    with pytest.raises(RecipeError, match=r"too few clips .*\n  got: 1 of the phrase and 1 others"):
+        split(clips("one", 1, each=1), RECIPE)
+
+
+def test_rooms_are_only_trained_with() -> None:
+    parts = split(clips("many", 30) + clips("rooms", 30, kinds=("rir",)), RECIPE)
+    assert len(parts["train"].of("rir")) == 120
+
+
+def test_a_sample_keeps_the_order() -> None:
+    everything = clips("many", 30)
+    some = sample(everything, 10, 3)
+    assert len(some) == 10
+    places = [everything.clips.index(c) for c in some]
+    assert places == sorted(places)
+    assert sample(some, 10, 3) is some
