@@ -39,6 +39,8 @@ SPEECH_RMS = 0.05
 """Active level of the words where noise is mixed in (-26 dBFS)."""
 END_DB = 30.0
 """A word ends with its last 20 ms that are at most this far below its loudest."""
+COLUMNS = ("path", "use", "kind", "label", "corpus", "speaker")
+"""Of manifest.csv."""
 SNRS_DB: tuple[float | None, ...] = (None, 10.0, 5.0)
 """Conditions the words are heard in; None is as recorded."""
 
@@ -123,8 +125,16 @@ def _from_table(
     squeezed = "".join(phrase.casefold().split())
     words: list[Recording] = []
     others: dict[str, list[Recording]] = {"speech": [], "noise": [], "music": []}
-    with table.open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["use"] == "evaluate"]
+    with table.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark in front
+        reader = csv.DictReader(file)
+        lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
+        if lacking:
+            raise InputError(
+                f"{table} cannot be read",
+                got=f"no column {', '.join(lacking)}",
+                do="begin it with the line: " + ",".join(COLUMNS),
+            )
+        rows = [row for row in reader if row["use"] == "evaluate"]
     for row in rows:
         one = Recording(str(table.parent / row["path"]), row["corpus"], row["speaker"] or row["path"])
         label = "".join(row["label"].casefold().split())
