@@ -1,0 +1,255 @@
+"""The whole way on real synthetic speech, from a phrase to a measured wake word: unbroken, and killed everywhere."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from wakewright import Detector, pipeline
+from wakewright.core.audio import load
+from wakewright.core.compose import load_recipe
+from wakewright.core.manifest import Manifest
+from wakewright.core.progress import Progress
+from wakewright.core.recipe import Recipe
+from wakewright.core.run import Run
+from wakewright.evaluate.result import read_result
+from wakewright.models import registry
+from wakewright.train import session
+
+TINY = """
+base: quick
+phrase: hey katya
+voices: {engines: [espeak], positives: 60, near_misses: 20, sentences: 40}
+augment: {copies: 1, rooms: 2}
+train: {steps: 60, mine_every: 20, validate_every: 20, batch_size: 32}
+engine: {workers: 1}
+"""
+TINY_MIXEDNET = """
+base: esp32
+phrase: hey katya
+voices: {engines: [espeak], positives: 60, near_misses: 0, sentences: 40}
+augment: {copies: 1, rooms: 0}
+train:
+  {steps: 20, mine_every: 10, validate_every: 10, batch_size: 16, freeze_steps: 5, pretrain: {steps: 8}, distill: {}}
+engine: {workers: 1}
+"""
+
+
+class StopAt(io.StringIO):
+    """A place for progress that is Ctrl-C as soon as a stage starts."""
+
+    def __init__(self, stage: str) -> None:
+        super().__init__()
+        self._stage = stage
+
+    def write(self, text: str) -> int:
+        """Write, and interrupt when the stage is announced."""
+        if text.startswith(f"{self._stage}: starting"):
+            raise KeyboardInterrupt
+        return super().write(text)
+
+
+def recipe_of(text: str, folder: Path) -> Recipe:
+    (folder / "recipe.yaml").write_text(text)
+    return load_recipe(folder / "recipe.yaml")
+
+
+def weights(run: Run) -> dict[str, torch.Tensor]:
+    stored: dict[str, Any] = torch.load(run.model_path, weights_only=True)
+    return dict(stored["weights"])
+
+
+def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+
+
+@pytest.fixture(scope="module")
+def told() -> io.StringIO:
+    return io.StringIO()
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, told: io.StringIO) -> Run:
+    """An unbroken run."""
+    folder = tmp_path_factory.mktemp("unbroken")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WAKEWRIGHT_CACHE", str(folder / "cache"))
+        return pipeline.train(recipe_of(TINY, folder), output_dir=folder / "runs", progress=Progress(told))
+
+
+def test_everything_promised_is_there(run: Run) -> None:
+    names = {path.relative_to(run.folder).as_posix() for path in run.folder.rglob("*") if path.is_file()}
+    promised = {
+        "recipe.yaml", "record.json", "metrics.jsonl", "training_history.json", "model.pt", "metadata.json",
+        "model.onnx", "report.html", "eval/result.json", "eval/det.png", "eval/calibration.json",
+    }  # fmt: skip
+    assert promised <= names
+    assert not (run.folder / "features").exists()
+    for label in ("positive", "negative"):
+        clips = sorted((run.samples_dir / label).glob("*.wav"))
+        assert len(clips) == 8
+        assert all(0.2 < len(load(clip)) / 16000 < 10 for clip in clips)
+    assert run.status == "complete"
+    assert load_recipe(run.recipe_path) == run.recipe
+
+
+def test_the_metadata_says_all_a_detector_needs(run: Run) -> None:
+    about = json.loads(run.metadata_path.read_text())
+    wanted = {
+        "wake_word", "original_wake_word", "threshold", "model_type", "parameters", "training_config", "metrics",
+        "version", "framework",
+    }  # fmt: skip
+    assert wanted <= about.keys()
+    assert (about["wake_word"], about["original_wake_word"]) == ("hey_katya", "hey katya")
+    assert (about["model_type"], about["framework"]) == ("speech_embedding", "pytorch")
+    assert 0 < about["threshold"] < 1
+    assert about["training_config"]["steps"] == 60
+    assert about["metrics"].keys() == {"frr", "positives", "fa_per_hour", "hours"}
+    assert about["metrics"]["positives"] > 0
+    assert about["metrics"]["hours"] > 0
+    model = registry.load(run.model_path)
+    assert about["parameters"] == registry.parameters(model) > 1000
+    assert about["onnx_difference"] < 1e-4
+    calibration = json.loads((run.eval_dir / "calibration.json").read_text())
+    assert about["threshold"] == calibration["threshold"]
+
+
+def test_the_history_has_every_validation_once(run: Run) -> None:
+    history = json.loads(run.history_path.read_text())
+    assert history == run.metrics()
+    validated = [line for line in history if "val_frr" in line]
+    assert [(line["stage"], line["step"]) for line in validated] == [("model", 20), ("model", 40), ("model", 60)]
+    assert [line["step"] for line in history if "hard_negatives" in line] == [20, 40]
+    assert all(line["val_hours"] > 0 and line["val_words"] > 0 for line in validated)
+
+
+def test_no_voice_is_both_trained_on_and_measured(run: Run) -> None:
+    parts = {name: Manifest.read(run.folder / f"manifest-{name}.jsonl") for name in ("train", "validation", "test")}
+    assert sum(map(len, parts.values())) == 120
+    voices = [{clip.speaker for clip in part} for part in parts.values()]
+    assert all(voices)
+    assert not voices[0] & voices[1]
+    assert not voices[0] & voices[2]
+    assert not voices[1] & voices[2]
+
+
+def test_the_report_says_what_it_knows_and_what_not(run: Run, told: io.StringIO) -> None:
+    result = read_result(run.eval_dir / "result.json")
+    assert any("4 syllables" in line for line in result.advice)
+    assert any("No real voice was heard" in line for line in result.warnings)
+    assert [history.name for history in result.history]
+    page = run.report_path.read_text()
+    assert "hey katya" in page
+    assert "4 syllables" in page
+    lines = told.getvalue().splitlines()
+    advice = next(i for i, line in enumerate(lines) if "4 syllables" in line)
+    assert advice < next(i for i, line in enumerate(lines) if line.startswith("speak"))
+
+
+def test_the_detector_listens(run: Run, spoken: Manifest) -> None:
+    clip = load(spoken.of("positive").clips[0].path)
+    sound = np.concatenate([np.zeros(40_000, np.float32), clip, np.zeros(16_000, np.float32)])
+    detector = Detector.load(run.folder)
+    for detection in detector.stream(sound):
+        assert detection.phrase == "hey katya"
+        assert detection.score >= detector.threshold
+    loose = list(Detector.load(run.folder, threshold=0.0).stream(sound))
+    assert loose[0].end_s >= 2.0
+
+
+def test_a_run_is_measured_on_recordings(run: Run, spoken: Manifest, tmp_path: Path) -> None:
+    for kind, folder in (("positive", "positive"), ("speech", "negative")):
+        (tmp_path / folder).mkdir()
+        for clip in spoken:
+            if clip.kind == kind:
+                shutil.copy(clip.path, tmp_path / folder)
+    copy = shutil.copytree(run.folder, tmp_path / "run")
+    before = json.loads((copy / "metadata.json").read_text())
+    result = pipeline.evaluate_run(Run.open(copy), tmp_path, progress=Progress(quiet=True))
+    assert result.conditions[0].name == "as recorded"
+    assert result.conditions[0].chosen.missed.total == 12
+    assert result.silences[0].false_accepts.hours > 0
+    assert result.threshold == before["threshold"] == json.loads((copy / "metadata.json").read_text())["threshold"]
+    assert read_result(copy / "eval" / "result.json") == result
+    assert any("4 syllables" in line for line in result.advice)
+
+
+def until(process: subprocess.Popen[str], stage: str, then: Path | None = None) -> None:
+    """Wait until the stage starts, and until the file or folder is there; then kill."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith(f"{stage}: starting"):
+            break
+    else:
+        pytest.fail(f"{stage} never started")
+    deadline = time.monotonic() + 60
+    while then is not None and not then.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.kill()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_killed_in_every_stage_and_resumed_it_ends_at_the_same_weights(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    words = [str(tmp_path / "tiny.yaml"), "--output-dir", str(tmp_path / "runs")]
+    folder = None
+    for stage, then in (
+        ("speak near miss", None),
+        ("hear train", Path("features/train")),
+        ("train model", Path("checkpoints/model/latest.pt")),
+    ):
+        command = [sys.executable, "-m", "wakewright", "train", *words]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            until(process, stage, folder / then if folder and then else None)
+        (folder,) = Run.all(tmp_path / "runs")
+        assert Run.open(folder).status == "interrupted"
+        words = ["--resume", str(folder)]
+    assert folder is not None
+    resumed = pipeline.train(run.recipe, resume=Run.open(folder), progress=Progress(quiet=True))
+    assert resumed.folder == folder.resolve()
+    assert same(weights(run), weights(resumed))
+    for ours, theirs in zip(run.metrics(), resumed.metrics(), strict=True):
+        assert ours == theirs
+    assert json.loads(run.metadata_path.read_text()) == json.loads(resumed.metadata_path.read_text())
+    assert resumed.record["resumed"]
+    again = pipeline.train(run.recipe, resume=resumed, progress=Progress(quiet=True))
+    assert same(weights(run), weights(again))
+
+
+def test_a_tiny_model_learns_from_the_embedding_and_a_teacher(
+    tmp_path: Path, shared_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pretraining, teacher and model; interrupted before each of the last two and resumed, to the same weights."""
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(shared_cache))
+    monkeypatch.setattr(session, "TEACHER_STEPS", 20)
+    recipe = recipe_of(TINY_MIXEDNET, tmp_path)
+    unbroken = pipeline.train(recipe, output_dir=tmp_path / "runs", progress=Progress(quiet=True))
+    about = json.loads(unbroken.metadata_path.read_text())
+    assert (about["model_type"], about["frontend"]) == ("mixednet", "micro")
+    assert (unbroken.folder / "teacher.pt").is_file()
+    assert (unbroken.checkpoints_dir / "pretrain.pt").is_file()
+    assert {line["stage"] for line in unbroken.metrics()} == {"teacher", "model"}
+    broken = Run.create(recipe, tmp_path / "broken")
+    for stage in ("pretrain", "train model"):
+        with pytest.raises(KeyboardInterrupt):
+            pipeline.train(recipe, resume=broken, progress=Progress(StopAt(stage)))
+        assert broken.status == "interrupted"
+    with contextlib.closing(io.StringIO()) as quiet:
+        resumed = pipeline.train(recipe, resume=broken, progress=Progress(quiet))
+    assert same(weights(unbroken), weights(resumed))
+    assert unbroken.metrics() == resumed.metrics()
