@@ -193,6 +193,7 @@ def test_a_full_disk_is_said_and_the_run_can_go_on(small_disk: Path, capsys: pyt
     assert done.returncode == 3
     message = done.stderr[done.stderr.index("wakewright: ") :]
     assert f"no room to write {small_disk}" in message
+    assert "features" in message  # what was being written, not the record of the failure
     assert "do:  free some space, or point --output-dir" in message
     (folder,) = Run.all(small_disk)
     assert Run.open(folder).status in ("failed", "interrupted")

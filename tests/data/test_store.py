@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from wakewright.core.errors import DiskFull
 from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.recipe import Augment
 from wakewright.data import store, streams
@@ -146,6 +147,14 @@ def test_a_store_of_another_key_is_made_again(plans: list[StreamPlan], tmp_path:
     first = build(tmp_path / "s", plans[:1], AROUND, ("micro",), workers=1)
     other = build(tmp_path / "s", plans[1:2], AROUND, ("micro",), workers=1)
     assert not np.array_equal(first.events, other.events)
+    assert Store.open(tmp_path / "s", key_of(plans[:1], AROUND, ("micro",))) is None
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_full_disk_is_said(plans: list[StreamPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_save", lambda path, values, save=store._save: save(Path("/dev/full"), values))
+    with pytest.raises(DiskFull, match=r"no room to write .*s\n  got: No space left"):
+        build(tmp_path / "s", plans[:1], AROUND, ("micro",), workers=1)
     assert Store.open(tmp_path / "s", key_of(plans[:1], AROUND, ("micro",))) is None
 
 

@@ -25,7 +25,7 @@ from typing import Any, Self
 
 from wakewright.core import record
 from wakewright.core.compose import commented, dump, load_recipe
-from wakewright.core.errors import RunError
+from wakewright.core.errors import DiskFull, RunError
 from wakewright.core.files import disk_errors, fingerprint, write_bytes, write_json, write_text
 from wakewright.core.lock import exclusive, holder
 from wakewright.core.recipe import Recipe
@@ -225,10 +225,12 @@ class Run:
             try:
                 yield
             except KeyboardInterrupt:
-                self.note(status="interrupted", ended=record.now())
+                with contextlib.suppress(DiskFull):
+                    self.note(status="interrupted", ended=record.now())
                 raise
             except BaseException as error:
-                self.note(status="failed", ended=record.now(), error=f"{type(error).__name__}: {error}")
+                with contextlib.suppress(DiskFull):  # on a full disk what filled it is the news, not that it is full
+                    self.note(status="failed", ended=record.now(), error=f"{type(error).__name__}: {error}")
                 raise
             self.note(status="complete", ended=record.now())
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import io
 import json
 import shutil
 from collections.abc import Iterable, Sequence
@@ -167,8 +168,17 @@ def _write(folder: Path, results: Iterable[Any], fronts: tuple[str, ...]) -> dic
             front = _front(name)
             starts = np.cumsum([0, *(len(f) for f in frames[name])])
             nothing = encode(name, front, np.zeros(0, np.float32))  # there may be no stream at all
-            np.save(folder / f"{name}.npy", np.concatenate([nothing, *frames[name]]))
-            np.save(folder / f"{name}-starts.npy", starts.astype(np.int64))
+            _save(folder / f"{name}.npy", np.concatenate([nothing, *frames[name]]))
+            _save(folder / f"{name}-starts.npy", starts.astype(np.int64))
             about["tracks"][name] = {"hop": front.hop, "first_end": front.first_end}
-        np.save(folder / "events.npy", np.concatenate([np.zeros(0, LOCATED), *events]))
+        _save(folder / "events.npy", np.concatenate([np.zeros(0, LOCATED), *events]))
     return about
+
+
+def _save(path: Path, values: NDArray[Any]) -> None:
+    """As numpy.save does, which on a full disk raises an error that does not say so (numpy's `tofile`, no errno)."""
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(values))
+    with path.open("wb") as file:
+        file.write(header.getvalue())
+        file.write(values.tobytes())
