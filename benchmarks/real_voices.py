@@ -1,0 +1,232 @@
+"""Wake words trained from text alone, measured on recordings of real people.
+
+    python benchmarks/real_voices.py --speech DIR [--words alexa computer] [--models speech_embedding mixednet]
+        [--voices pip main all] [--seeds 1 2 3] [--out runs/real_voices]
+
+DIR holds manifest.csv (path, use, kind, label, seconds, speaker, corpus, licence). Training sees only clips marked
+`background`, the figures come only from clips marked `evaluate`; no recording of a wake word is trained on, and
+thresholds called "calibrated" come from validation audio alone. Every finished cell is kept under --out and not
+computed again; the table is printed from what is there. Other projects' models that ship in the packages
+pymicro-wakeword and pyopen-wakeword are rows of the same table where they know the word.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import dataclasses
+import functools
+import json
+import re
+import time
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import peers
+
+from wakewright import pipeline
+from wakewright.core.compose import load_recipe
+from wakewright.core.engine import map_processes
+from wakewright.core.files import write_json
+from wakewright.core.progress import Progress
+from wakewright.core.run import Run
+from wakewright.evaluate import real
+from wakewright.evaluate.bootstrap import bootstrap_frr
+from wakewright.evaluate.metrics import Negatives, Trial, det_curve
+from wakewright.evaluate.result import rate
+from wakewright.evaluate.shares import latency
+
+WORDS = ("alexa", "computer", "jarvis", "amelia")
+RATES = (0.5, 1.0, 2.0)
+VOICES = {
+    "pip": ("espeak",),
+    "main": ("espeak", "flite", "festival"),
+    "all": ("espeak", "flite", "festival", "pico", "mbrola", "rhvoice"),
+}
+APART = ("saa_accents",)
+KINDS = {"speech": "speech", "noise": "noise", "music": "music", "room_impulse_response": "rirs"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cell:
+    """One training."""
+
+    word: str
+    model: str
+    voices: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """File-safe."""
+        return f"{self.word}-{self.model}-{self.voices}-{self.seed}"
+
+
+def lay_out(speech: Path, folder: Path) -> list[str]:
+    """Links to the background clips as folders by kind, corpus and speaker; returns the recipe's settings."""
+    with (speech / "manifest.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["use"] == "background" and row["kind"] in KINDS]
+    roots: dict[str, set[str]] = {kind: set() for kind in KINDS.values()}
+    for row in rows:
+        source = (speech / row["path"]).resolve()
+        root = folder / KINDS[row["kind"]] / row["corpus"]
+        target = root / re.sub(r"\W", "_", row["speaker"] or source.stem) / source.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.is_symlink():
+            target.symlink_to(source)
+        roots[KINDS[row["kind"]]].add(str(root))
+    return [f"background.{kind}={json.dumps(sorted(found))}" for kind, found in roots.items()]
+
+
+def train(cell: Cell, background: Sequence[str], out: Path, settings: Sequence[str]) -> tuple[Run, float]:
+    """Train from the text alone; returns the run and the seconds it took."""
+    engines = f"voices.engines={json.dumps(list(VOICES[cell.voices]))}"
+    layers = [] if cell.model == "speech_embedding" else ["esp32"]
+    words = [f"model.name={cell.model}", *background, engines, f"seed={cell.seed}", *settings]
+    recipe = load_recipe(None, words, cell.word, layers=layers)
+    started = time.monotonic()
+    run = pipeline.train(recipe, output_dir=out / "runs" / cell.name, progress=Progress())
+    return run, time.monotonic() - started
+
+
+def figures(words: dict[str, list[Trial]], others: dict[str, Negatives], threshold: float) -> dict[str, object]:
+    """Everything the table shows about one detector."""
+    negatives = others["speech"]
+    rows = {}
+    for condition, trials in words.items():
+        curve = det_curve(trials, negatives)
+        bands = bootstrap_frr(trials, negatives, RATES, seed=1)
+        at = curve.at(threshold)
+        delay = latency(trials, threshold)
+        rows[condition] = {
+            "words": len(trials),
+            "frr": [curve.frr_at(r) for r in RATES],
+            "misses": [curve.operating_at(r).misses for r in RATES],
+            "bands": [list(map(float, band)) for band in bands],
+            "calibrated": {"frr": at.frr, "misses": at.misses},
+            "latency_s": None if delay is None else delay.median_s,
+        }
+    silence = {}
+    for kind, found in others.items():
+        count = found.count(threshold)
+        silence[kind] = dataclasses.asdict(rate(count, found.hours)) | {
+            "at_1_per_hour": found.count(det_curve(words["as recorded"], negatives).operating_at(1.0).threshold)
+        }
+    return {"threshold": threshold, "conditions": rows, "silence": silence}
+
+
+def peer_work(job: tuple[str, real.Stretch], *, package: str, word: str) -> tuple[str, list[Trial] | Negatives]:
+    """One stream through another project's detector."""
+    ear = peers.ear(package, word)
+    name, stretch = job
+    return name, real.hear_words(stretch, ear) if name.startswith("words/") else real.hear_others(stretch, ear)
+
+
+def peer_cells(word: str, speech: Path, out: Path) -> None:
+    """Measure what other projects ship for this word, on the same streams."""
+    material = real.read_material(speech, word, apart=APART)
+    for package in peers.PACKAGES:
+        path = out / f"{word}-{package}.json"
+        if path.exists() or not peers.knows(package, word):
+            continue
+        work = functools.partial(peer_work, package=package, word=word)
+        words, others = real.collect(map_processes(work, real.jobs(material), workers=0))
+        threshold = peers.threshold(package, word)
+        write_json(
+            path, {"word": word, "model": package, "voices": "-", "seed": 0} | figures(words, others, threshold)
+        )
+
+
+def run_cell(cell: Cell, speech: Path, background: Sequence[str], out: Path, settings: Sequence[str]) -> None:
+    """Train and measure one cell, unless it is there."""
+    path = out / f"{cell.name}.json"
+    if path.exists():
+        return
+    run, seconds = train(cell, background, out, settings)
+    words, others = real.measure(real.read_material(speech, cell.word, apart=APART), run.folder)
+    threshold = json.loads(run.metadata_path.read_text())["threshold"]
+    write_json(
+        path,
+        dataclasses.asdict(cell)
+        | {"train_seconds": seconds, "settings": list(settings)}
+        | figures(words, others, threshold),
+    )
+
+
+def table(out: Path) -> Iterable[str]:
+    """The cells under `out` as Markdown."""
+    cells = [json.loads(p.read_text()) for p in sorted(out.glob("*.json"))]
+    cells.sort(key=lambda c: (c["model"], c["voices"], c["word"], c["seed"]))
+    yield "| model | voices | word | seed | condition | n | FRR % at 0.5 / 1 / 2 FA/h [95 % at 1] | calibrated: FRR %, FA/h |"
+    yield "|---|---|---|---|---|---|---|---|"
+    for cell in cells:
+        speech = cell["silence"]["speech"]
+        for condition, row in cell["conditions"].items():
+            frr = " / ".join(f"{100 * f:.1f}" for f in row["frr"])
+            low, high = (100 * b for b in row["bands"][1])
+            yield (
+                f"| {cell['model']} | {cell['voices']} | {cell['word']} | {cell['seed']} | {condition} | {row['words']} "
+                f"| {frr} [{low:.1f}, {high:.1f}] | {100 * row['calibrated']['frr']:.1f}, "
+                f"{speech['count']} in {speech['hours']:.2f} h |"
+            )
+    yield ""
+    yield "| model | voices | word | seed | false accepts at the calibrated threshold: kind, count, hours, 95 % |"
+    yield "|---|---|---|---|---|"
+    for cell in cells:
+        kinds = "; ".join(
+            f"{kind} {s['count']} in {s['hours']:.2f} h [{s['low']:.1f}, {s['high']:.1f}]"
+            for kind, s in cell["silence"].items()
+        )
+        yield f"| {cell['model']} | {cell['voices']} | {cell['word']} | {cell['seed']} | {kinds} |"
+    yield ""
+    yield from means(cells)
+
+
+def means(cells: Sequence[dict]) -> Iterable[str]:  # type: ignore[type-arg]
+    """Mean FRR at 1 FA/h over seeds, by word, and over words."""
+    yield "| model | voices | condition | mean FRR % at 0.5 / 1 / 2 FA/h | by word at 1 FA/h: mean (seeds) |"
+    yield "|---|---|---|---|---|"
+    groups = sorted({(c["model"], c["voices"]) for c in cells})
+    for model, voices in groups:
+        mine = [c for c in cells if (c["model"], c["voices"]) == (model, voices)]
+        for condition in mine[0]["conditions"]:
+            by_word = {}
+            for word in dict.fromkeys(c["word"] for c in mine):
+                by_word[word] = [c["conditions"][condition]["frr"] for c in mine if c["word"] == word]
+            overall = np.mean([np.mean(v, axis=0) for v in by_word.values()], axis=0)
+            words = "; ".join(
+                f"{w} {100 * np.mean([s[1] for s in v]):.1f} ({', '.join(f'{100 * s[1]:.1f}' for s in v)})"
+                for w, v in by_word.items()
+            )
+            yield f"| {model} | {voices} | {condition} | {' / '.join(f'{100 * f:.1f}' for f in overall)} | {words} |"
+
+
+def main() -> None:
+    """Run what is asked for and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--speech", type=Path, required=True)
+    parser.add_argument("--words", nargs="*", default=list(WORDS))
+    parser.add_argument("--models", nargs="*", default=["speech_embedding", "mixednet"])
+    parser.add_argument("--voices", nargs="*", default=list(VOICES), choices=list(VOICES))
+    parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
+    parser.add_argument("--out", type=Path, default=Path("runs/real_voices"))
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="recipe settings for every cell")
+    parser.add_argument("--table-only", action="store_true")
+    asked = parser.parse_args()
+    if not asked.table_only:
+        asked.out.mkdir(parents=True, exist_ok=True)
+        background = lay_out(asked.speech.resolve(), (asked.out / "background").resolve())
+        for word in asked.words:
+            peer_cells(word, asked.speech, asked.out)
+        for seed in asked.seeds:
+            for voices in asked.voices:
+                for model in asked.models:
+                    for word in asked.words:
+                        cell = Cell(word, model, voices, seed)
+                        run_cell(cell, asked.speech, background, asked.out, asked.set)
+    print("\n".join(table(asked.out)))
+
+
+if __name__ == "__main__":
+    main()
