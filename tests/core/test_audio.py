@@ -259,3 +259,27 @@ def test_a_folder_without_audio_is_refused(tmp_path: Path) -> None:
 def test_the_rms_of_nothing_is_zero() -> None:
     assert audio.rms(np.zeros(0, np.float32)) == 0.0
     assert audio.rms(np.full(100, -0.5, np.float32)) == pytest.approx(0.5)
+
+
+def test_a_part_is_what_stands_there_in_the_whole(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for rate, suffix in ((16_000, "wav"), (44_100, "flac"), (8_000, "ogg")):
+        sound = np.cumsum(rng.normal(0, 0.01, (3 * rate, 2)), axis=0) % 0.5
+        path = tmp_path / f"{rate}.{suffix}"
+        soundfile.write(path, sound, rate)
+        part = audio.load_part(path, 1.0, 0.5)
+        whole = audio.load(path)[16_000:24_000]
+        assert len(part) == len(whole)
+        np.testing.assert_allclose(part[800:-800], whole[800:-800], atol=0 if rate == 16_000 else 2e-2)
+        assert len(audio.load_part(path, 2.9, 5.0)) == pytest.approx(1600, abs=2)
+        with pytest.raises(AudioError, match="0 samples"):
+            audio.load_part(path, 4.0, 1.0)
+
+
+def test_a_part_with_values_that_are_not_finite_is_refused(tmp_path: Path) -> None:
+    sound = np.zeros(16_000, np.float32)
+    sound[9000] = np.nan
+    soundfile.write(tmp_path / "nan.wav", sound, 16_000, subtype="FLOAT")
+    assert len(audio.load_part(tmp_path / "nan.wav", 0.0, 0.5)) == 8000
+    with pytest.raises(AudioError, match="got: 1 values that are NaN or infinite"):
+        audio.load_part(tmp_path / "nan.wav", 0.5, 0.5)

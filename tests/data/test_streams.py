@@ -145,3 +145,34 @@ def test_a_silent_or_empty_stretch_does_not_break_a_stream(tmp_path: Path) -> No
     around = surroundings()
     (stream,) = plan(Manifest((clip,)), {("speech", True): 1}, around, np.random.default_rng(1))
     assert np.isfinite(render(stream, around)[0]).all()
+
+
+def test_an_own_recording_is_marked_where_the_word_is_and_not_where_the_file_ends(tmp_path: Path) -> None:
+    """People's recordings go on for about a second after the word."""
+    sound = np.random.default_rng(0).normal(0, 0.0005, 3 * SAMPLE_RATE).astype(np.float32)
+    word = 0.3 * np.sin(np.arange(12_800) * 0.2).astype(np.float32)
+    sound[8000 : 8000 + len(word)] += word
+    write_wav(tmp_path / "me.wav", sound)
+    own = Clip(str(tmp_path / "me.wav"), "positive", 3.0, real=True)
+    around = surroundings(DRY)
+    (stream,) = plan(Manifest((own,)), {("positive", True): 1}, around, np.random.default_rng(1))
+    samples, (event,) = render(stream, around)
+    begin = int(stream.lead_s * SAMPLE_RATE) + int(stream.items[0].pause_s * SAMPLE_RATE)
+    assert event["start"] - begin == pytest.approx(8000, abs=320)
+    assert event["end"] - begin == pytest.approx(8000 + len(word), abs=320)
+    assert len(samples) == begin + 4 * SAMPLE_RATE  # none of it is cut away
+
+
+def test_backgrounds_are_kept_in_memory_up_to_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = []
+    for i in range(4):
+        paths.append(str(tmp_path / f"{i}.wav"))
+        write_wav(paths[-1], np.full(2 * SAMPLE_RATE, 0.0005 if i == 0 else 0.1, np.float32))
+    monkeypatch.setattr(streams, "KEPT_S", 5)
+    files = streams._Files(tuple(paths))
+    assert len(files) == 4
+    for i in (0, 1, 2, 3, 0):
+        assert len(files[i]) == 2 * SAMPLE_RATE
+        assert len(files._kept) <= 2
+    assert np.abs(files[0]).max() == pytest.approx(0.02, rel=0.05)  # a very quiet one is raised
+    assert files[3] is files[3]

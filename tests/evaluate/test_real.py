@@ -12,10 +12,10 @@ import soundfile
 from wakewright.core.audio import SAMPLE_RATE, Samples, load, write_wav
 from wakewright.core.errors import AudioError, InputError
 from wakewright.core.manifest import Manifest
-from wakewright.data.scene import active_rms
+from wakewright.data.scene import active_rms, word_bounds
 from wakewright.evaluate import real
 from wakewright.evaluate.metrics import Negatives, Scores, no_negatives
-from wakewright.evaluate.real import Recording, Stretch, assemble, read_material, stretches, word_bounds
+from wakewright.evaluate.real import Recording, Stretch, assemble, read_material, stretches
 
 
 def noise(path: Path, seconds: float = 4.0, level: float = 0.01, seed: int = 0) -> Path:

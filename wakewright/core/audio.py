@@ -48,15 +48,26 @@ def load(path: Path | str, *, mono: bool = True) -> Samples:
         raise _without_samples(path)
     if len(samples) < declared < _UNKNOWN_FRAMES:
         raise _cut_off(path, f"{len(samples)} of {declared} samples")
-    if not np.isfinite(samples).all():
-        raise AudioError(
-            f"{path} cannot be used",
-            got=f"{int((~np.isfinite(samples)).sum())} values that are NaN or infinite",
-            do="remove it, or export it again from the program that made it",
-        )
+    _refuse_not_finite(path, samples)
     if mono:
         return resample(samples.mean(axis=1, dtype=np.float32), rate)
     return resample(samples, rate)
+
+
+def load_part(path: Path | str, start_s: float, seconds: float) -> Samples:
+    """(samples,) 16 kHz mono from `start_s` on, at most `seconds` long; only that part is decoded.
+
+    Raises AudioError as `load` does, except for damage elsewhere in the file, and when there is nothing at `start_s`.
+    """
+    path = Path(path)
+    with _opened(path) as file:
+        rate = file.samplerate
+        file.seek(min(round(start_s * rate), file.frames))
+        samples = file.read(round(seconds * rate), dtype="float32", always_2d=True)
+    if len(samples) == 0:
+        raise _without_samples(path)
+    _refuse_not_finite(path, samples)
+    return resample(samples.mean(axis=1, dtype=np.float32), rate)
 
 
 def duration(path: Path | str) -> float:
@@ -121,6 +132,15 @@ def _refuse_cut_off(path: Path) -> None:
             if present < declared < _UNKNOWN_BYTES:
                 raise _cut_off(path, f"{present} of {declared} bytes of sound")
             return
+
+
+def _refuse_not_finite(path: Path, samples: NDArray[np.float32]) -> None:
+    if not np.isfinite(samples).all():
+        raise AudioError(
+            f"{path} cannot be used",
+            got=f"{int((~np.isfinite(samples)).sum())} values that are NaN or infinite",
+            do="remove it, or export it again from the program that made it",
+        )
 
 
 def _cut_off(path: Path, got: str) -> AudioError:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wakewright.core.audio import SAMPLE_RATE, Samples
+from wakewright.core.audio import SAMPLE_RATE, Samples, rms
 from wakewright.core.errors import AudioError
 from wakewright.core.recipe import Span
 from wakewright.data import filters
@@ -16,6 +16,9 @@ from wakewright.data.channel import decibels
 
 ACTIVE_DB = 25.0
 """A frame this far below the loudest one no longer counts as speech when its level is measured."""
+
+END_DB = 30.0
+"""A word ends with its last 20 ms that are at most this far below its loudest."""
 
 SILENT = 1e-4
 """RMS (-80 dBFS) below which a background is taken for silence: raising it would only raise rounding noise."""
@@ -35,6 +38,15 @@ def active_rms(samples: Samples) -> float:
     )
     active = power[power >= power.max() * 10.0 ** (-ACTIVE_DB / 10.0)]
     return float(np.sqrt(active.mean()))
+
+
+def word_bounds(samples: Samples) -> tuple[int, int]:
+    """First and one-past-last sample of what is loud in a recording: within END_DB of its loudest 20 ms."""
+    frame = SAMPLE_RATE // 50
+    count = max(1, len(samples) // frame)
+    levels = [rms(samples[i * frame : (i + 1) * frame]) for i in range(count)]
+    loud = np.flatnonzero(np.asarray(levels) >= max(levels) * 10 ** (-END_DB / 20))
+    return int(loud[0]) * frame, min(len(samples), (int(loud[-1]) + 1) * frame)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from wakewright.data import streams
 from wakewright.dsp import frontend, micro
 from wakewright.dsp.frontend import Frames, Frontend
 
-VERSION = 1
+VERSION = 2
 """Raised whenever stored features would come out differently."""
 LOCATED = np.dtype([*streams.EVENT.descr, ("stream", np.int32)])
 """An utterance and the stream it is said in."""

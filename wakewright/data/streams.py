@@ -17,11 +17,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from wakewright.core.audio import SAMPLE_RATE, Samples, load, rms
+from wakewright.core.audio import SAMPLE_RATE, Samples, load, load_part, rms
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.recipe import Augment
 from wakewright.data import augment
 from wakewright.data.rooms import load_rirs, simulate_rooms, synthetic_noise
+from wakewright.data.scene import word_bounds
 
 STREAM_S = 20.0
 """A stream is closed once it is this long."""
@@ -31,6 +32,8 @@ PIECE_S = 5.0
 """Longer speech, noise and music is cut into pieces of this length; the phrase and its near misses never are."""
 LEVEL_DB = (-8.0, 0.0)
 """Level of one utterance relative to its stream."""
+KEPT_S = 3600
+"""Seconds of noise and music a process keeps in memory (230 MB)."""
 SYNTHETIC_NOISES = 24
 """Noises made when no folder of noise is named."""
 
@@ -89,7 +92,8 @@ class _Files(Sequence[Samples]):
 
     def __init__(self, paths: tuple[str, ...]) -> None:
         self._paths = paths
-        self._load = functools.lru_cache(maxsize=512)(self._read)
+        self._kept: dict[int, Samples] = {}
+        self._held = 0
 
     def _read(self, index: int) -> Samples:
         samples = load(self._paths[index])
@@ -100,7 +104,13 @@ class _Files(Sequence[Samples]):
         return len(self._paths)
 
     def __getitem__(self, index: int) -> Samples:  # type: ignore[override]
-        return self._load(index)
+        if index not in self._kept:
+            self._kept[index] = self._read(index)
+            self._held += len(self._kept[index])
+            while self._held > KEPT_S * SAMPLE_RATE and len(self._kept) > 1:
+                oldest = next(iter(self._kept))
+                self._held -= len(self._kept.pop(oldest))
+        return self._kept[index]
 
 
 @functools.lru_cache(maxsize=4)
@@ -166,7 +176,10 @@ def render(stream: StreamPlan, surroundings: Surroundings) -> tuple[Samples, Eve
         said = voice.apply(_piece(item), item.voice)
         level = rms(said)
         said = said * np.float32(0.1 / level * 10 ** (item.level_db / 20)) if level > 0 else said
-        rows.append((KINDS.index(item.clip.kind), item.clip.real, at + pause, at + pause + len(said), item.index))
+        # what is synthesised is trimmed; a person's recording of the phrase goes on for a second after it
+        own = item.clip.real and item.clip.kind == "positive"
+        first, last = word_bounds(said) if own else (0, len(said))
+        rows.append((KINDS.index(item.clip.kind), item.clip.real, at + pause + first, at + pause + last, item.index))
         parts += [np.zeros(pause, np.float32), said]
         at += pause + len(said)
     parts.append(np.zeros(SAMPLE_RATE, np.float32))
@@ -174,6 +187,6 @@ def render(stream: StreamPlan, surroundings: Surroundings) -> tuple[Samples, Eve
 
 
 def _piece(item: Item) -> Samples:
-    samples = load(item.clip.path)
-    first = int(item.offset_s * SAMPLE_RATE)
-    return samples[first : first + max(1, round(item.seconds * SAMPLE_RATE))]
+    if item.seconds == item.clip.seconds:
+        return load(item.clip.path)
+    return load_part(item.clip.path, item.offset_s, item.seconds)

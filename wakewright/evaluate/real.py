@@ -20,7 +20,7 @@ from wakewright.core.audio import SAMPLE_RATE, Samples, duration, find_audio, lo
 from wakewright.core.engine import map_processes
 from wakewright.core.errors import InputError
 from wakewright.core.progress import Bar
-from wakewright.data.scene import active_rms
+from wakewright.data.scene import active_rms, word_bounds
 from wakewright.detect.detector import Detector
 from wakewright.evaluate.metrics import Negatives, Scores, Span, Trial, collect_negatives, cut_trial
 
@@ -37,8 +37,6 @@ FLOOR = 1e-4
 """RMS (-80 dBFS) of the hiss under everything: a microphone never gives digital silence."""
 SPEECH_RMS = 0.05
 """Active level of the words where noise is mixed in (-26 dBFS)."""
-END_DB = 30.0
-"""A word ends with its last 20 ms that are at most this far below its loudest."""
 COLUMNS = ("path", "use", "kind", "label", "corpus", "speaker")
 """Of manifest.csv."""
 SNRS_DB: tuple[float | None, ...] = (None, 10.0, 5.0)
@@ -209,15 +207,6 @@ def _bed(paths: Sequence[str], length: int, rng: np.random.Generator) -> Samples
                 parts.append(samples / np.float32(level))
                 have += len(samples)
     return np.concatenate(parts)[:length]
-
-
-def word_bounds(samples: Samples) -> tuple[int, int]:
-    """First and one-past-last sample of what is loud in a recording: within END_DB of its loudest 20 ms."""
-    frame = SAMPLE_RATE // 50
-    count = max(1, len(samples) // frame)
-    levels = [rms(samples[i * frame : (i + 1) * frame]) for i in range(count)]
-    loud = np.flatnonzero(np.asarray(levels) >= max(levels) * 10 ** (-END_DB / 20))
-    return int(loud[0]) * frame, min(len(samples), (int(loud[-1]) + 1) * frame)
 
 
 def hear_words(stretch: Stretch, ear: Ear) -> list[Trial]:
