@@ -1,6 +1,6 @@
 """Wake words that other projects ship, heard on the same streams as ours.
 
-pymicro-wakeword runs ESPHome's microWakeWord models, pyopen-wakeword runs openWakeWord's; both carry their own models.
+pymicro-wakeword runs ESPHome's microWakeWord models, pyopen-wakeword runs openWakeWord's; both carry models.
 """
 
 from __future__ import annotations

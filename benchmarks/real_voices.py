@@ -158,18 +158,16 @@ def table(out: Path) -> Iterable[str]:
     """The cells under `out` as Markdown."""
     cells = [json.loads(p.read_text()) for p in sorted(out.glob("*.json"))]
     cells.sort(key=lambda c: (c["model"], c["voices"], c["word"], c["seed"]))
-    yield "| model | voices | word | seed | condition | n | FRR % at 0.5 / 1 / 2 FA/h [95 % at 1] | calibrated: FRR %, FA/h |"
+    yield "| model | voices | word | seed | condition | n | FRR % at 0.5 / 1 / 2 FA/h [95 % at 1] | calibrated |"
     yield "|---|---|---|---|---|---|---|---|"
     for cell in cells:
+        head = f"| {cell['model']} | {cell['voices']} | {cell['word']} | {cell['seed']} |"
         speech = cell["silence"]["speech"]
         for condition, row in cell["conditions"].items():
             frr = " / ".join(f"{100 * f:.1f}" for f in row["frr"])
             low, high = (100 * b for b in row["bands"][1])
-            yield (
-                f"| {cell['model']} | {cell['voices']} | {cell['word']} | {cell['seed']} | {condition} | {row['words']} "
-                f"| {frr} [{low:.1f}, {high:.1f}] | {100 * row['calibrated']['frr']:.1f}, "
-                f"{speech['count']} in {speech['hours']:.2f} h |"
-            )
+            calibrated = f"FRR {100 * row['calibrated']['frr']:.1f} %, {speech['count']} in {speech['hours']:.2f} h"
+            yield f"{head} {condition} | {row['words']} | {frr} [{low:.1f}, {high:.1f}] | {calibrated} |"
     yield ""
     yield "| model | voices | word | seed | false accepts at the calibrated threshold: kind, count, hours, 95 % |"
     yield "|---|---|---|---|---|"
