@@ -22,7 +22,9 @@ def score_track(model: Any, track: Track) -> list[NDArray[np.float32]]:
         if last - first < model.receptive_field:
             scores.append(np.zeros(0, np.float32))
             continue
-        frames = torch.from_numpy(decode(track.name, track.frames[first:last]))[None]
+        # models take whole strides: with a frame too many a strided shortcut would be read one frame too late
+        whole = first + model.receptive_field + (last - first - model.receptive_field) // model.stride * model.stride
+        frames = torch.from_numpy(decode(track.name, track.frames[first:whole]))[None]
         logits, _ = model(frames)
         scores.append(torch.sigmoid(logits[0]).float().numpy())
     return scores
