@@ -101,7 +101,7 @@ def _trained(run: Run, parts: Parts, progress: Progress) -> Any:
         run,
         what.manifest,
         _features(run, "train", what, listed, progress),
-        _features(run, "words", scenes.word_scene(parts, "validation", recipe), listed, progress),
+        _features(run, "words", scenes.word_scene(parts, "validation", recipe, hard=True), listed, progress),
         _features(run, "others", scenes.other_scene(parts, "validation", recipe), listed, progress),
         progress,
         STEPS_PER_WINDOW,

@@ -9,7 +9,7 @@ import numpy as np
 
 from wakewright.core.errors import RecipeError
 from wakewright.core.manifest import Clip, Kind, Manifest, Part, split_by_speaker
-from wakewright.core.recipe import Recipe
+from wakewright.core.recipe import Augment, Recipe
 from wakewright.data import streams
 
 TEST_SHARE = 0.15
@@ -96,12 +96,29 @@ def _split(clips: Manifest, recipe: Recipe, many: int, each_clip: bool) -> Parts
     }
 
 
-def scene(parts: Parts, part: Part, copies: dict[tuple[Kind, bool], int], recipe: Recipe, *, salt: int = 0) -> Scene:
-    """Draw the streams of one part in which each clip is said `copies` times."""
+def mild(settings: Augment) -> Augment:
+    """Surroundings as a home usually has them: what thresholds are chosen on and rates are counted in.
+
+    Training hears worse, so that it learns; counted there, rates would be those of a workshop.
+    """
+    usual = {"room_share": 0.3, "noise_share": 0.5, "snr_db": (10.0, 25.0), "speed": (1.0, 1.0), "eq_db": 3.0}
+    return settings.model_copy(update=usual | {"band_limit_share": 0.0})
+
+
+def scene(
+    parts: Parts,
+    part: Part,
+    copies: dict[tuple[Kind, bool], int],
+    recipe: Recipe,
+    *,
+    salt: int = 0,
+    settings: Augment | None = None,
+) -> Scene:
+    """Draw the streams of one part in which each clip is said `copies` times; `settings` replace the recipe's own."""
     manifest = parts[part]
     seed = recipe.seed + OFFSET[part] + salt
     surroundings = streams.Surroundings(
-        recipe.augment,
+        settings or recipe.augment,
         seed,
         tuple(c.path for c in manifest.of("rir")),
         tuple(c.path for c in manifest.of("noise", "music")),
@@ -119,9 +136,10 @@ def training_scene(parts: Parts, recipe: Recipe) -> Scene:
     return scene(parts, "train", COPIES | spoken_copies, recipe)
 
 
-def word_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:
-    """The phrase alone, each clip once."""
-    return scene(parts, part, {("positive", False): 1, ("positive", True): 1}, recipe, salt=1)
+def word_scene(parts: Parts, part: Part, recipe: Recipe, *, hard: bool = False) -> Scene:
+    """The phrase alone, each clip once, in mild surroundings or in those of training."""
+    settings = None if hard else mild(recipe.augment)
+    return scene(parts, part, {("positive", False): 1, ("positive", True): 1}, recipe, salt=1, settings=settings)
 
 
 def other_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:
@@ -132,12 +150,12 @@ def other_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:
         ("noise", True): 1,
         ("music", True): 1,
     }
-    return scene(parts, part, often, recipe, salt=2)
+    return scene(parts, part, often, recipe, salt=2, settings=mild(recipe.augment))
 
 
 def near_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:
     """Near misses alone."""
-    return scene(parts, part, {("near_miss", False): 1}, recipe, salt=3)
+    return scene(parts, part, {("near_miss", False): 1}, recipe, salt=3, settings=mild(recipe.augment))
 
 
 def sample(clips: Manifest, count: int, seed: int) -> Manifest:

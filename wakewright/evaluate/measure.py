@@ -31,7 +31,7 @@ NEVER_REAL = (
     "about a home. Name folders of real speech and noise in the recipe (background.speech, background.noise)."
 )
 NO_OWN = (
-    "The misses are counted on synthetic voices; real people are harder. "
+    "The misses are counted on synthetic voices, most of them robotic: real people may be missed more or less often. "
     "Measure on recordings with: wakewright evaluate RUN --speech DIR."
 )
 SAME_VOICES = (
@@ -43,10 +43,11 @@ SAME_VOICES = (
 def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
     """Calibrate on the validation part, measure on the test part, and write eval/, report.html, metadata.json."""
     calibration = _calibrate(run, parts, progress)
-    words, others, near = (
+    words, hard, others, near = (
         _heard(run, f"measure {name}", what, progress)
         for name, what in (
             ("words", scenes.word_scene(parts, "test", run.recipe)),
+            ("words in noise", scenes.word_scene(parts, "test", run.recipe, hard=True)),
             ("others", scenes.other_scene(parts, "test", run.recipe)),
             ("near misses", scenes.near_scene(parts, "test", run.recipe)),
         )
@@ -55,7 +56,7 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
     if near[0]:
         silences["near misses"] = _negatives(near)
     result = summarise(
-        {"held-out voices": _trials(words)},
+        {"held-out voices, quiet": _trials(words), "held-out voices, rooms and noise": _trials(hard)},
         silences,
         calibration.threshold,
         phrase=run.recipe.phrase,
@@ -85,7 +86,7 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
     if not words:
         test = Manifest.read(run.require("manifest-test.jsonl"))
         held = scenes.word_scene({"test": test}, "test", run.recipe)
-        words = {"held-out voices": _trials(_heard(run, "measure words", held, progress))}
+        words = {"held-out voices, quiet": _trials(_heard(run, "measure words", held, progress))}
         warnings = (NO_OWN,)
     settled = TypeAdapter(Calibration).validate_json(run.require("eval/calibration.json").read_bytes())
     result = summarise(
