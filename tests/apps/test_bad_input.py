@@ -85,6 +85,7 @@ BROKEN = {
     "text": (b"this is not sound\n" * 50, "cannot be read as audio"),
     "nan": (wav(np.full(16_000, np.nan), subtype="FLOAT"), "got: 16000 values that are NaN or infinite"),
     "zero-length": (wav(TONE[:0]), "got: 0 samples"),
+    "long": (wav(np.tile(TONE, 11)), "got: 11 s, where the phrase takes one or two"),
     "silent": (wav(np.zeros(16_000)), "got: silence, where the phrase should be"),
 }
 

@@ -22,6 +22,9 @@ from wakewright.data.voices.speak import speak_all
 ENDINGS = ("", ".", "!", "?", ",")
 """Written after the phrase, since synthesisers change their melody with it."""
 
+LONGEST_OWN_S = 10.0
+"""An own recording that is longer holds more than the phrase."""
+
 
 def speak(recipe: Recipe, progress: Progress) -> Manifest:
     """Speak everything the recipe asks for. Raises NoVoice, PhraseError, RecipeError, DiskFull."""
@@ -51,11 +54,18 @@ def gather(recipe: Recipe) -> Manifest:
     """The real recordings a recipe names: own recordings of the phrase and the background.
 
     Own recordings are few and each is worth much, so they are read in full: raises AudioError for one that cannot be
-    used, or that is silent. Of the background only headers are read. Raises NoVoice when nobody could speak.
+    used, that is silent, or that is too long to hold the phrase once. Of the background only headers are read.
+    Raises NoVoice when nobody could speak.
     """
     installed_engines(recipe)
     own = corpora.own_recordings(recipe.recordings.paths) if recipe.recordings else Manifest()
     for clip in own:
+        if clip.seconds > LONGEST_OWN_S:
+            raise AudioError(
+                f"{clip.path} cannot be used",
+                got=f"{clip.seconds:.0f} s, where the phrase takes one or two",
+                do="cut it into recordings that hold the phrase once each",
+            )
         if rms(load(clip.path)) < SILENT:
             raise AudioError(
                 f"{clip.path} cannot be used",
