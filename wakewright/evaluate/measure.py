@@ -63,13 +63,21 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
         model=run.recipe.model.name,
         calibration=calibration,
     )
-    warnings = [NO_OWN]
+    warnings = (*warnings_of(parts), *result.warnings)
+    return publish(run, dataclasses.replace(result, warnings=warnings, samples=_samples(run, parts)))
+
+
+def warnings_of(parts: Parts) -> tuple[str, ...]:
+    """What the clips themselves say about how far the figures can be trusted."""
+    found = []
+    # own recordings of the phrase are real voices too, but no false accept was ever counted on them
+    if not any(parts[part].of(*scenes.OTHERS).real_seconds for part in ("train", "test")):
+        found.append(NEVER_REAL)
     if scenes.speakers(parts["train"]) & (scenes.speakers(parts["validation"]) | scenes.speakers(parts["test"])):
-        warnings.insert(0, SAME_VOICES)
-    if not parts["train"].real_seconds and not parts["test"].real_seconds:
-        warnings.insert(0, NEVER_REAL)
-    result = dataclasses.replace(result, warnings=(*warnings, *result.warnings), samples=_samples(run, parts))
-    return publish(run, result)
+        found.append(SAME_VOICES)
+    if not parts["test"].of("positive").real_seconds:
+        found.append(NO_OWN)
+    return tuple(found)
 
 
 def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:

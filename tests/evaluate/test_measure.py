@@ -1,0 +1,39 @@
+"""What a report owns up to."""
+
+from __future__ import annotations
+
+from wakewright.core.manifest import Clip, Manifest
+from wakewright.data.parts import Parts
+from wakewright.evaluate.measure import NEVER_REAL, NO_OWN, SAME_VOICES, warnings_of
+
+WORD = Clip("a.wav", "positive", 1.0, speaker="robot", source="espeak")
+OTHER_WORD = Clip("b.wav", "positive", 1.0, speaker="another", source="espeak")
+OWN = Clip("me.wav", "positive", 1.0, speaker="me.wav", source="own recordings", real=True)
+TALK = Clip("talk.wav", "speech", 1.0, speaker="ann", source="home", real=True)
+
+
+def parts(train: list[Clip], test: list[Clip], validation: list[Clip] | None = None) -> Parts:
+    return {
+        "train": Manifest(tuple(train)),
+        "validation": Manifest(tuple(validation or ())),
+        "test": Manifest(tuple(test)),
+    }
+
+
+def test_text_alone_has_heard_nobody() -> None:
+    assert warnings_of(parts([WORD], [OTHER_WORD])) == (NEVER_REAL, NO_OWN)
+
+
+def test_own_recordings_are_no_evidence_about_false_accepts() -> None:
+    assert warnings_of(parts([WORD, OWN], [OTHER_WORD])) == (NEVER_REAL, NO_OWN)
+    assert warnings_of(parts([WORD], [OTHER_WORD, OWN])) == (NEVER_REAL,)
+
+
+def test_real_background_and_own_recordings_leave_nothing_to_warn_of() -> None:
+    assert warnings_of(parts([WORD, TALK], [OTHER_WORD, OWN])) == ()
+    assert warnings_of(parts([WORD], [OTHER_WORD, TALK])) == (NO_OWN,)
+
+
+def test_voices_that_were_trained_on_are_owned_up_to() -> None:
+    assert SAME_VOICES in warnings_of(parts([WORD], [WORD]))
+    assert SAME_VOICES in warnings_of(parts([WORD], [OTHER_WORD], [WORD]))
