@@ -149,6 +149,11 @@ def test_nothing_to_stay_silent_for(capsys: pytest.CaptureFixture[str]) -> None:
     assert "nothing that the model could learn to stay silent for" in capsys.readouterr().err
 
 
+def test_a_seed_that_generators_cannot_take(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["train", "hey katya", "--seed", str(2**45)]) == 2
+    assert "seed: should be less than 4294967296" in capsys.readouterr().err
+
+
 def test_a_recipe_from_a_newer_version(capsys: pytest.CaptureFixture[str]) -> None:
     Path("mine.yaml").write_text("format: 99\nphrase: hey katya\n")
     message = refused(["train", "mine.yaml"], 2, capsys)

@@ -235,7 +235,7 @@ class Recipe(Node):
     """The words that wake it, as they are written."""
     language: str = "en-us"
     """Language of the phrase, as espeak-ng names it (en-us, en-gb, de, fr-fr, es, ...)."""
-    seed: Annotated[int, Field(ge=0)] = 1
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 1
     """Everything random follows from it."""
     model: Model = Model()
     """Which model."""
