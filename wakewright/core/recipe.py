@@ -55,6 +55,10 @@ class Voices(Node):
     """Clips of phrases that sound a little like it."""
     sentences: Annotated[int, Field(ge=0)] = 1200
     """Clips of ordinary sentences."""
+    accent_share: Share = 0.2
+    """Share of the phrase's clips that voices of other languages say, as people with another mother tongue would."""
+    accents: tuple[str, ...] | None = None
+    """Languages of these voices, as espeak-ng names them; null takes those that read the phrase much alike."""
     rate: Span = (0.75, 1.3)
     """Speaking rate relative to the voice's own."""
     pitch: Span = (0.8, 1.25)

@@ -22,6 +22,9 @@ from wakewright.data import sentences as grammar
 from wakewright.data.lexicon import is_vowel_letter, letters, lexicon
 from wakewright.data.phonemes import Phonemes, distance, gap, is_vowel, phonemes, span_distance, spelt_out
 
+TELL_APART = 0.4
+"""A near miss differs in this share of the phrase's phonemes: nearer by is how somebody else says the phrase itself,
+and a model taught to refuse that refuses people with another accent."""
 _BANDS = (0.5, 0.3, 0.2)
 """Shares of the near misses drawn from the nearest, the middle and the farthest third of the useful distances."""
 _FARTHEST = 0.75
@@ -121,17 +124,18 @@ class _Bands:
     """Keeps the near misses from crowding at one distance: each band of distances has its share."""
 
     def __init__(self, sound: Sound, count: int) -> None:
-        self._low = sound.limit
-        self._high = max(_FARTHEST * sound.size, sound.limit + 0.1)
+        self._nearest = sound.limit
+        self._low = max(sound.limit, TELL_APART * sound.size)
+        self._high = max(_FARTHEST * sound.size, self._low + 0.1)
         self._left = [math.ceil(share * count) for share in _BANDS]
         self._refused = 0
 
     def take(self, away: float, *, free: bool) -> bool:
-        """Whether a text that far away is wanted; `free` ones need only be far enough."""
+        """Whether a text that far away is wanted; `free` ones need only not be the phrase."""
+        if free:
+            return self._nearest <= away < math.inf
         if not self._low <= away < math.inf:
             return False
-        if free:
-            return True
         if away > self._high:
             return False
         place = min(int(len(_BANDS) * (away - self._low) / (self._high - self._low)), len(_BANDS) - 1)
@@ -246,7 +250,7 @@ def splits(sounds: Phonemes) -> list[tuple[Phonemes, ...]]:
 
 
 def _invented(recipe: Recipe, rng: np.random.Generator) -> Iterator[str]:
-    """The phrase with one to four letters changed, dropped or added; vowels for vowels where the script tells."""
+    """The phrase with a quarter to two thirds of its letters changed, dropped or added; vowels for vowels."""
     alphabet = letters(recipe.language, recipe.phrase)
     vowels = [char for char in alphabet if is_vowel_letter(char)]
     others = [char for char in alphabet if not is_vowel_letter(char)]
@@ -254,9 +258,10 @@ def _invented(recipe: Recipe, rng: np.random.Generator) -> Iterator[str]:
     places = [index for index, char in enumerate(text) if char.isalpha()]
     if not places:
         return
+    fewest, most = max(1, len(places) // 4), min(len(places), max(4, 2 * len(places) // 3))
     while True:
         chars = list(text)
-        for place in rng.choice(places, size=min(len(places), int(rng.integers(1, 5))), replace=False):
+        for place in rng.choice(places, size=int(rng.integers(fewest, most + 1)), replace=False):
             pool = vowels if is_vowel_letter(text[place]) else others
             change = rng.random()
             if pool and change < 0.8:
