@@ -122,6 +122,8 @@ class Augment(Node):
     """Peak level of the speech relative to full scale."""
     speed: Span = (0.85, 1.2)
     """Speed change by resampling: tempo and pitch together."""
+    pitch: Span | None = None
+    """Pitch change without tempo; null leaves it to the synthesisers, which vary it already."""
     eq_db: Annotated[float, Field(ge=0.0, le=24.0)] = 8.0
     """Largest boost or cut of the random equaliser."""
     band_limit_share: Share = 0.2

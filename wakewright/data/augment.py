@@ -17,6 +17,7 @@ import numpy as np
 from wakewright.core.audio import Samples
 from wakewright.core.recipe import Augment
 from wakewright.data.channel import BandLimit, Equaliser, Gain, NoiseFloor, Overload, Speed, peak
+from wakewright.data.pitch import Pitch
 from wakewright.data.scene import Mix, Room
 
 __all__ = [
@@ -104,8 +105,9 @@ class Chain:
 
 
 def voice(settings: Augment) -> Chain:
-    """What changes the spoken clip itself (speed, equaliser), before it is placed in a window: the length changes."""
-    return Chain((Speed(settings.speed), Equaliser(settings.eq_db)))
+    """What changes the spoken clip itself (speed, pitch, equaliser), before it is placed: the length changes."""
+    pitch: tuple[Transform[Any], ...] = (Pitch(settings.pitch),) if settings.pitch is not None else ()
+    return Chain((Speed(settings.speed), *pitch, Equaliser(settings.eq_db)))
 
 
 def surroundings(settings: Augment, responses: Sequence[Samples], backgrounds: Sequence[Samples]) -> Chain:

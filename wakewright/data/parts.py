@@ -102,7 +102,7 @@ def mild(settings: Augment) -> Augment:
     Training hears worse, so that it learns; counted there, rates would be those of a workshop.
     """
     usual = {"room_share": 0.3, "noise_share": 0.5, "snr_db": (10.0, 25.0), "speed": (1.0, 1.0), "eq_db": 3.0}
-    return settings.model_copy(update=usual | {"band_limit_share": 0.0})
+    return settings.model_copy(update=usual | {"pitch": None, "band_limit_share": 0.0})
 
 
 def scene(

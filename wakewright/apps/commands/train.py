@@ -52,6 +52,8 @@ def train(
     # a tiny model never starts from nothing: its preset brings the teacher and the pretraining
     target = target or ("esp32" if model in ("mixednet", "tc_resnet") else "")
     layers = [*target_layer(target), *(["quick"] if quick else [])]
+    if quick and target == "esp32":
+        layers.append("quick-esp32")
     if resume is not None:
         changes = [*layers, *words, *(audio or ()), *([f"--epochs {epochs}"] if epochs else [])]
         run = _run_to_resume(resume, what, output_dir, changes)
