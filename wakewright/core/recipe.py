@@ -55,7 +55,7 @@ class Voices(Node):
     """Clips of phrases that sound a little like it."""
     sentences: Annotated[int, Field(ge=0)] = 1200
     """Clips of ordinary sentences."""
-    accent_share: Share = 0.2
+    accent_share: Share = 0.25
     """Share of the phrase's clips that voices of other languages say, as people with another mother tongue would."""
     accents: tuple[str, ...] | None = None
     """Languages of these voices, as espeak-ng names them; null takes those that read the phrase much alike."""
@@ -114,7 +114,7 @@ class Augment(Node):
     """Share of the clips heard through a room."""
     rooms: Annotated[int, Field(ge=0)] = 48
     """Rooms simulated (image-source method) for the run."""
-    noise_share: Share = 0.8
+    noise_share: Share = 0.7
     """Share of the clips with background noise, music or babble."""
     snr_db: Span = (-2.0, 25.0)
     """Level of the speech above the background."""

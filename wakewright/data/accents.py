@@ -18,6 +18,9 @@ LANGUAGES = (
 )
 """Languages written in Latin letters that espeak-ng reads by rules of their own."""
 
+MOST = 16
+"""Languages used at most, the nearest ones: the farther ones are the more doubtful."""
+
 
 def accents(recipe: Recipe) -> list[str]:
     """The languages whose reading of the phrase is still the phrase, nearest first; or those the recipe names.
@@ -37,4 +40,4 @@ def accents(recipe: Recipe) -> list[str]:
         away = distance(sound.forms[0], phonemes(recipe.phrase, language))
         if away <= TELL_APART * sound.size:
             found.append((away, language))
-    return [language for _, language in sorted(found)]
+    return [language for _, language in sorted(found)[:MOST]]

@@ -173,7 +173,7 @@ class NoiseFloorPlan:
 class NoiseFloor:
     """The hiss of the microphone itself, at an absolute level: apply it after Gain."""
 
-    level_db: Span = (-75.0, -50.0)
+    level_db: Span = (-95.0, -50.0)
     """Range of the RMS relative to full scale."""
 
     def draw(self, rng: np.random.Generator) -> NoiseFloorPlan:

@@ -22,16 +22,16 @@ from wakewright.data import sentences as grammar
 from wakewright.data.lexicon import is_vowel_letter, letters, lexicon
 from wakewright.data.phonemes import Phonemes, distance, gap, is_vowel, phonemes, span_distance, spelt_out
 
-TELL_APART = 0.4
+TELL_APART = 0.55
 """A near miss differs in this share of the phrase's phonemes: nearer by is how somebody else says the phrase itself,
 and a model taught to refuse that refuses people with another accent."""
 _BANDS = (0.5, 0.3, 0.2)
 """Shares of the near misses drawn from the nearest, the middle and the farthest third of the useful distances."""
-_FARTHEST = 0.75
+_FARTHEST = 0.9
 """A candidate farther than this share of the whole phrase is no near miss any more."""
 _MIX = {"words": 0.5, "pieces": 0.15, "invented": 0.35}
 """Shares of the near misses made of common words, of pieces of the phrase, and of pseudo-words."""
-_TRIES = 60
+_TRIES = 150
 """Draws per wanted text before giving up: reached only where a language hardly has other words."""
 
 
@@ -142,7 +142,7 @@ class _Bands:
         if self._left[place] <= 0:
             # a full band opens again when the others stay empty for long: few languages fill all three
             self._refused += 1
-            if self._refused < 20:
+            if self._refused < 12:
                 return False
         self._refused = 0
         self._left[place] -= 1
@@ -250,7 +250,7 @@ def splits(sounds: Phonemes) -> list[tuple[Phonemes, ...]]:
 
 
 def _invented(recipe: Recipe, rng: np.random.Generator) -> Iterator[str]:
-    """The phrase with a quarter to two thirds of its letters changed, dropped or added; vowels for vowels."""
+    """The phrase with a third to two thirds of its letters changed, dropped or added; vowels for vowels."""
     alphabet = letters(recipe.language, recipe.phrase)
     vowels = [char for char in alphabet if is_vowel_letter(char)]
     others = [char for char in alphabet if not is_vowel_letter(char)]
@@ -258,7 +258,7 @@ def _invented(recipe: Recipe, rng: np.random.Generator) -> Iterator[str]:
     places = [index for index, char in enumerate(text) if char.isalpha()]
     if not places:
         return
-    fewest, most = max(1, len(places) // 4), min(len(places), max(4, 2 * len(places) // 3))
+    fewest, most = max(1, len(places) // 3), min(len(places), max(4, 2 * len(places) // 3))
     while True:
         chars = list(text)
         for place in rng.choice(places, size=int(rng.integers(fewest, most + 1)), replace=False):
