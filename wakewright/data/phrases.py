@@ -106,9 +106,10 @@ def near_misses(recipe: Recipe, count: int, rng: np.random.Generator) -> list[st
         "invented": _invented(recipe, rng),
     }
     quota = {name: math.ceil(share * max(0, count - len(texts))) for name, share in _MIX.items()}
-    for name in ("pieces", "words", "invented", "invented"):  # what one source lacks, the last makes up for
+    # what one source lacks, the last makes up for, and at last at any distance that tells it apart
+    for turn, name in enumerate(("pieces", "words", "invented", "invented", "invented")):
         wanted = min(count, len(texts) + quota[name])
-        bands = _Bands(sound, wanted - len(texts))
+        bands = _Bands(sound, wanted - len(texts), picky=turn < 4)
         for text in itertools.islice(sources[name], _TRIES * max(1, quota[name])):
             if len(texts) >= wanted:
                 break
@@ -123,7 +124,8 @@ def near_misses(recipe: Recipe, count: int, rng: np.random.Generator) -> list[st
 class _Bands:
     """Keeps the near misses from crowding at one distance: each band of distances has its share."""
 
-    def __init__(self, sound: Sound, count: int) -> None:
+    def __init__(self, sound: Sound, count: int, *, picky: bool) -> None:
+        self._picky = picky
         self._nearest = sound.limit
         self._low = max(sound.limit, TELL_APART * sound.size)
         self._high = max(_FARTHEST * sound.size, self._low + 0.1)
@@ -136,6 +138,8 @@ class _Bands:
             return self._nearest <= away < math.inf
         if not self._low <= away < math.inf:
             return False
+        if not self._picky:
+            return True
         if away > self._high:
             return False
         place = min(int(len(_BANDS) * (away - self._low) / (self._high - self._low)), len(_BANDS) - 1)
