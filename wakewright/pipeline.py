@@ -1,19 +1,20 @@
 """From a phrase to a measured wake word: the stages in order, each named.
 
-    speak → split → hear (features) → teach → fit → export → calibrate → measure → report
+    speak → split → hear (features) → guard → teach → fit → export → calibrate → measure → report
 
 Every stage leaves plain files in the run folder and is skipped when what it reads has not changed.
 """
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
 
 from wakewright import __version__
 from wakewright.core.files import fingerprint, write_json
-from wakewright.core.manifest import Manifest
+from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
@@ -25,6 +26,7 @@ from wakewright.evaluate import measure
 from wakewright.evaluate.result import Result
 from wakewright.export import onnx
 from wakewright.models import registry
+from wakewright.train import screen
 from wakewright.train.session import Session
 
 STEPS_PER_WINDOW = {"speech_embedding": 4, "mixednet": 8, "tc_resnet": 6}
@@ -50,9 +52,10 @@ def train(
         progress.say(f"run {run.folder}")
         run.note(advice=advice)
         parts = _parts(run, found, progress)
-        model = _trained(run, parts, progress)
+        suspects = _guarded(run, parts, progress)
+        model = _trained(run, parts, suspects, progress)
         _export(run, model)
-        _measure(run, parts, progress)
+        measure.after_training(run, scenes.without(parts, suspects), progress)
         shutil.rmtree(run.folder / "features", ignore_errors=True)
     return run
 
@@ -86,25 +89,70 @@ def _features(run: Run, name: str, what: Scene, fronts: tuple[str, ...], progres
         )
 
 
-def _trained(run: Run, parts: Parts, progress: Progress) -> Any:
+def _key(run: Run, parts: Parts) -> str:
+    """Changes with everything that the stages after the split depend on."""
+    return fingerprint(run.recipe.model_dump(), {n: m.fingerprint() for n, m in parts.items()}, __version__)
+
+
+def _fronts(recipe: Recipe, parts: Parts) -> tuple[str, ...]:
+    """The front ends a training needs: the model's, and the embedding for whatever is taught or guarded by it."""
+    fronts = {registry.frontend_of(recipe.model.name)}
+    if recipe.train.pretrain or recipe.train.distill or _real_speech(recipe, parts):
+        fronts.add("speech_embedding")
+    return tuple(sorted(fronts))
+
+
+def _real_speech(recipe: Recipe, parts: Parts) -> list[Clip]:
+    """The background speech that the recipe's guard looks through."""
+    if recipe.background.guard is None:
+        return []
+    return [c for part in ("train", "validation") for c in parts[part] if c.kind == "speech" and c.real]
+
+
+def _guarded(run: Run, parts: Parts, progress: Progress) -> list[Clip]:
+    """Background speech that sounds like the phrase; listed in suspects.json for the user to listen to."""
+    path, key = run.folder / "suspects.json", _key(run, parts)
+    recipe, candidates = run.recipe, _real_speech(run.recipe, parts)
+    if not run.stage_done("guard", key):
+        found = []
+        if candidates:
+            what = scenes.training_scene(parts, recipe)
+            fronts = _fronts(recipe, parts)
+            words = scenes.word_scene(parts, "validation", recipe)
+            found = screen.suspects(
+                run,
+                what.manifest,
+                _features(run, "train", what, fronts, progress),
+                _features(run, "quiet words", words, ("speech_embedding",), progress),
+                candidates,
+                progress,
+            )
+        write_json(path, [{"path": s.clip.path, "score": s.score, "level": s.level} for s in found])
+        run.finish_stage("guard", key)
+    named = {entry["path"] for entry in json.loads(path.read_text())}
+    if named:
+        progress.say(f"{len(named)} background clips sound like the phrase and are left out: see {path}")
+    return [clip for clip in candidates if clip.path in named]
+
+
+def _trained(run: Run, parts: Parts, suspects: list[Clip], progress: Progress) -> Any:
     """The trained model, stored as model.pt. Features, teacher and pretraining are made on the way."""
-    recipe = run.recipe
-    key = fingerprint(recipe.model_dump(), {n: m.fingerprint() for n, m in parts.items()}, __version__)
+    recipe, key = run.recipe, _key(run, parts)
     if run.stage_done("fit", key) and run.model_path.is_file():
         return registry.load(run.model_path)
-    fronts = {registry.frontend_of(recipe.model.name)}
-    if recipe.train.pretrain or recipe.train.distill:
-        fronts.add("speech_embedding")
-    listed = tuple(sorted(fronts))
+    fronts = _fronts(recipe, parts)
     what = scenes.training_scene(parts, recipe)
+    kept = scenes.without(parts, suspects)
+    gone = {clip.path for clip in suspects}
     session = Session(
         run,
         what.manifest,
-        _features(run, "train", what, listed, progress),
-        _features(run, "words", scenes.word_scene(parts, "validation", recipe, hard=True), listed, progress),
-        _features(run, "others", scenes.other_scene(parts, "validation", recipe), listed, progress),
+        _features(run, "train", what, fronts, progress),
+        _features(run, "words", scenes.word_scene(kept, "validation", recipe, hard=True), fronts, progress),
+        _features(run, "others", scenes.other_scene(kept, "validation", recipe), fronts, progress),
         progress,
         STEPS_PER_WINDOW,
+        frozenset(i for i, clip in enumerate(what.manifest) if clip.path in gone),
     )
     model = session.fit()
     registry.save(run.model_path, model)
@@ -137,8 +185,3 @@ def _export(run: Run, model: Any) -> None:
             "framework": "pytorch",
         },
     )
-
-
-def _measure(run: Run, parts: Parts, progress: Progress) -> None:
-    """Calibrate on validation audio, measure on test audio, write the report."""
-    measure.after_training(run, parts, progress)

@@ -17,6 +17,7 @@ from wakewright.data import store, streams
 from wakewright.evaluate import hear
 from wakewright.models import registry
 from wakewright.train.session import Session
+from wakewright.train.validation import validate, word_trials
 
 AROUND = streams.Surroundings(Augment(rooms=0), 5, (), ())
 
@@ -57,7 +58,7 @@ def test_trials_lie_where_the_detector_has_them(session: Session, spoken: Manife
     model = model_of(session)
     pipeline._export(session.run, model)
     hop_s = model.stride * session.words.tracks[model.frontend].hop / 16000  # type: ignore[attr-defined]
-    inside = session._trials(model, session.recipe, hop_s)
+    inside = word_trials(model, session.words, session.recipe.policy.smoothing)
     heard = hear.hear_all(planned(spoken, "positive"), AROUND, session.run.folder, workers=1)
     shipped = [trial for one in heard for trial in hear.trials_in(one, spoken)]
     assert len(inside) == len(shipped) == 24
@@ -74,7 +75,7 @@ def test_trials_lie_where_the_detector_has_them(session: Session, spoken: Manife
 
 
 def test_validation_counts_the_words_and_the_hours(session: Session) -> None:
-    quality, figures = session.validate(model_of(session), session.recipe)
+    quality, figures = validate(model_of(session), session.recipe, session.words, session.others)
     assert figures["val_words"] == 24
     streams_heard = len(np.unique(session.others.events["stream"]))
     most = session.others.seconds / 3600
@@ -90,5 +91,5 @@ def test_a_model_that_always_says_the_same_misses_everything(session: Session) -
     with torch.no_grad():
         for parameter in model.last.parameters():
             parameter.zero_()
-    flat, _ = session.validate(model, session.recipe)
+    flat, _ = validate(model, session.recipe, session.words, session.others)
     assert flat.frr == 1.0

@@ -101,6 +101,8 @@ class Background(Node):
     """Folders of music."""
     rirs: tuple[str, ...] = ()
     """Folders of measured room impulse responses; simulated rooms are used besides them."""
+    guard: Annotated[float, Field(gt=0.0, lt=1.0)] | None = 0.1
+    """Leave out speech that sounds more like the phrase than this share of the spoken phrases; null keeps all."""
     validation_share: Annotated[float, Field(gt=0.0, lt=0.9)] = 0.25
     """Share of the speakers (files, for noise and music) kept out of training, for choosing and calibrating."""
 

@@ -58,14 +58,19 @@ class Batch:
     """(batch, steps) frame of the track at which each output ends."""
 
 
-def label_frames(store: Store, track: Track, receptive_field: int) -> NDArray[np.int8]:
+def label_frames(
+    store: Store, track: Track, receptive_field: int, left_out: frozenset[int] = frozenset()
+) -> NDArray[np.int8]:
     """(frames,) what a step that ends at each frame should say.
 
     POSITIVE around the end of a positive; IGNORE while a good part of one is heard, while all of it still is
-    in the receptive field afterwards, and at the start of each stream, where the receptive field is not full.
+    in the receptive field afterwards, while anything is heard of a clip that is left out (by its place in the
+    manifest), and at the start of each stream, where the receptive field is not full.
     """
     labels = np.zeros(int(track.starts[-1]), np.int8)
     heard = receptive_field * track.hop + track.first_end
+    for event in store.events[np.isin(store.events["clip"], sorted(left_out))] if left_out else ():
+        _mark(labels, track, event, int(event["start"]), int(event["end"]) + heard, IGNORE)
     positives = store.events[store.events["kind"] == KINDS.index("positive")]
     for event in positives:
         length = int(event["end"] - event["start"])
@@ -111,10 +116,11 @@ class Sampler:
         *,
         seed: int,
         own_share: float = 0.0,
+        left_out: frozenset[int] = frozenset(),
     ) -> None:
         self.track, self.geometry, self.train, self.augment = store.tracks[name], geometry, train, augment
         self.seed, self.own_share = seed, own_share
-        self.labels = label_frames(store, self.track, geometry.receptive_field)
+        self.labels = label_frames(store, self.track, geometry.receptive_field, left_out)
         self._words = self._spans(store, "positive", real=False)
         self._own = self._spans(store, "positive", real=True)
         self._near = self._spans(store, "near_miss")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
+from collections.abc import Collection
 
 import numpy as np
 
@@ -28,6 +29,8 @@ COPIES: dict[tuple[Kind, bool], int] = {
 """How often each clip is heard in training, besides augment.copies for what is spoken for the phrase: real sound and
 own recordings are rarer than synthetic, and worth more."""
 
+ENOUGH_REAL_S = 300.0
+"""Real speech in a part from which on synthetic speech is not counted with it."""
 OTHERS: tuple[Kind, ...] = ("speech", "noise", "music")
 """Kinds of sound that false accepts are counted on."""
 
@@ -65,6 +68,15 @@ def split(clips: Manifest, recipe: Recipe) -> Parts:
         got=f"{len(clips.of('positive'))} of the phrase and {len(clips.of(*OTHERS))} others",
         do="set voices.positives and voices.sentences to a hundred or more",
     )
+
+
+def without(parts: Parts, clips: Collection[Clip]) -> Parts:
+    """The parts less these clips in train and validation; the test part stays as it is."""
+    gone = {clip.path for clip in clips}
+    return {
+        name: manifest if name == "test" else Manifest(tuple(c for c in manifest if c.path not in gone))
+        for name, manifest in parts.items()
+    }
 
 
 def speakers(clips: Manifest) -> set[tuple[str, str]]:
@@ -142,15 +154,26 @@ def word_scene(parts: Parts, part: Part, recipe: Recipe, *, hard: bool = False) 
     return scene(parts, part, {("positive", False): 1, ("positive", True): 1}, recipe, salt=1, settings=settings)
 
 
+def enough_real(parts: Parts, part: Part) -> bool:
+    """Whether a part holds enough real speech to count false accepts on that alone."""
+    return parts[part].of("speech").real_seconds >= ENOUGH_REAL_S
+
+
 def other_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:
-    """Everything but the phrase and its near misses: what false accepts are counted on."""
-    often: dict[tuple[Kind, bool], int] = {
-        ("speech", False): 2,
-        ("speech", True): 2,
-        ("noise", True): 1,
-        ("music", True): 1,
-    }
+    """Sound without the phrase that false accepts are counted on: real where there is enough, else all there is.
+
+    A model that learnt the phrase from synthesisers is readier to hear it in them than in people, so synthetic
+    sentences among real speech would set the threshold too high.
+    """
+    often: dict[tuple[Kind, bool], int] = {("speech", True): 3, ("noise", True): 1, ("music", True): 1}
+    if not enough_real(parts, part):
+        often |= {("speech", True): 2, ("speech", False): 2}
     return scene(parts, part, often, recipe, salt=2, settings=mild(recipe.augment))
+
+
+def synthetic_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:
+    """Synthetic sentences alone."""
+    return scene(parts, part, {("speech", False): 1}, recipe, salt=4, settings=mild(recipe.augment))
 
 
 def near_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:

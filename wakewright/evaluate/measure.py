@@ -43,18 +43,22 @@ SAME_VOICES = (
 def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
     """Calibrate on the validation part, measure on the test part, and write eval/, report.html, metadata.json."""
     calibration = _calibrate(run, parts, progress)
-    words, hard, others, near = (
+    words, hard, others, spoken, near = (
         _heard(run, f"measure {name}", what, progress)
         for name, what in (
             ("words", scenes.word_scene(parts, "test", run.recipe)),
             ("words in noise", scenes.word_scene(parts, "test", run.recipe, hard=True)),
             ("others", scenes.other_scene(parts, "test", run.recipe)),
+            ("sentences", scenes.synthetic_scene(parts, "test", run.recipe)),
             ("near misses", scenes.near_scene(parts, "test", run.recipe)),
         )
     )
-    silences = {"speech, noise and music": _negatives(others)}
+    real_enough = scenes.enough_real(parts, "test")
+    silences = {"real speech, noise and music" if real_enough else "speech, noise and music": _negatives(others)}
+    if spoken[0] and real_enough:
+        silences["synthetic sentences"] = _negatives(spoken)
     if near[0]:
-        silences["near misses"] = _negatives(near)
+        silences["synthetic near misses"] = _negatives(near)
     result = summarise(
         {"held-out voices, quiet": _trials(words), "held-out voices, rooms and noise": _trials(hard)},
         silences,
@@ -63,7 +67,7 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
         model=run.recipe.model.name,
         calibration=calibration,
     )
-    warnings = (*warnings_of(parts), *result.warnings)
+    warnings = (*warnings_of(parts), *_suspects(run), *result.warnings)
     return publish(run, dataclasses.replace(result, warnings=warnings, samples=_samples(run, parts)))
 
 
@@ -128,6 +132,17 @@ def publish(run: Run, result: Result) -> Result:
     }
     write_json(run.metadata_path, about)
     return result
+
+
+def _suspects(run: Run) -> tuple[str, ...]:
+    """What to say of background that sounds like the phrase."""
+    names = [Path(entry["path"]).name for entry in json.loads((run.folder / "suspects.json").read_text())]
+    if not names:
+        return ()
+    return (
+        f"{len(names)} background clips sound like the phrase and were left out of training and calibration "
+        f"({', '.join(names[:3])}{', ...' if len(names) > 3 else ''}): listen to those listed in suspects.json.",
+    )
 
 
 def _calibrate(run: Run, parts: Parts, progress: Progress) -> Calibration:

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 
 from wakewright.core.manifest import Manifest
@@ -15,13 +14,9 @@ from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.data.batches import Geometry, Sampler
 from wakewright.data.store import Store
-from wakewright.data.streams import KINDS
-from wakewright.detect.policy import smooth
-from wakewright.evaluate.calibrate import calibrate
-from wakewright.evaluate.metrics import Trial, collect_negatives, cut_trial, det_curve, no_negatives
 from wakewright.models import registry
 from wakewright.train import loop, objectives, teach
-from wakewright.train.scoring import score_track
+from wakewright.train.validation import validate
 
 TEACHER_STEPS = 2000
 """Steps for a teacher's head, which learns in seconds."""
@@ -42,6 +37,8 @@ class Session:
     """Features of everything else, validation part."""
     progress: Progress
     steps_per_window: Mapping[str, int]
+    left_out: frozenset[int] = frozenset()
+    """Clips of the training part, by their place, that are not learnt from."""
 
     @property
     def recipe(self) -> Recipe:
@@ -85,6 +82,7 @@ class Session:
             recipe.augment,
             seed=recipe.seed,
             own_share=own,
+            left_out=self.left_out,
         )
 
     def _fit(self, name: str, recipe: Recipe, objective: objectives.Objective) -> Any:
@@ -111,43 +109,7 @@ class Session:
                 seed=recipe.seed,
                 folder=folder,
                 bar=bar,
-                validate=lambda candidate: self.validate(candidate, recipe),
+                validate=lambda candidate: validate(candidate, recipe, self.words, self.others),
                 log=lambda **values: self.run.log(stage=name, **values),
                 rewind=lambda step: self.run.rewind_metrics(step, stage=name),
             )
-
-    def validate(self, model: Any, recipe: Recipe) -> tuple[loop.Quality, dict[str, float]]:
-        """Stream the validation features through the model and the recipe's smoothing."""
-        target = recipe.calibrate.fa_per_hour
-        hop_s = model.stride * self.words.tracks[model.frontend].hop / 16000
-        trials = self._trials(model, recipe, hop_s)
-        negatives = no_negatives()
-        for i, scores in enumerate(score_track(model, self.others.tracks[model.frontend])):
-            smoothed = smooth(scores, recipe.policy.smoothing)
-            # scores begin where the receptive field is full: nothing of them needs to be skipped
-            negatives += collect_negatives(smoothed, hop_s, name=f"stream {i}", warmup_s=0.0)
-        curve = det_curve(trials, negatives)
-        found = calibrate(trials, negatives, fa_per_hour=target)
-        frr = float(np.mean([curve.frr_at(target * k) for k in (1, 2, 4)]))
-        quality = loop.Quality(max(0.0, round(found.fa_per_hour_expected - target, 3)), frr)
-        figures = {
-            "val_frr": frr,
-            "val_fa_per_hour": found.fa_per_hour_expected,
-            "val_threshold": found.threshold,
-            "val_hours": negatives.hours,
-            "val_words": len(trials),
-        }
-        return quality, figures
-
-    def _trials(self, model: Any, recipe: Recipe, hop_s: float) -> list[Trial]:
-        track = self.words.tracks[model.frontend]
-        first = (track.first_end + (model.receptive_field - 1) * track.hop) / 16000
-        events = self.words.events[self.words.events["kind"] == KINDS.index("positive")]
-        trials = []
-        for i, scores in enumerate(score_track(model, track)):
-            smoothed = smooth(scores, recipe.policy.smoothing)
-            trials += [
-                cut_trial(smoothed, hop_s, int(e["start"]), int(e["end"]), first_step_s=first)
-                for e in events[events["stream"] == i]
-            ]
-        return trials
