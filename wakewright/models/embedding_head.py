@@ -2,7 +2,8 @@
 
 Each embedding is normalised and projected to a few values before time is looked at, so that the head cannot
 memorise a synthetic voice through 16 x 96 free weights; then one temporal layer sees the whole window.
-The window is openWakeWord's, 16 x 96.
+The window is openWakeWord's, 16 x 96. Four such heads learn side by side and their logits are averaged: one head's
+accidents, for and against the phrase, differ from another's, and beside the embedding they cost nothing.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from wakewright.models.layers import State, StreamConv
+from wakewright.models.layers import State
 from wakewright.models.registry import Dimensions
 
 WINDOW = 16
+MEMBERS = 4
+"""Heads side by side."""
 CHANNELS = 96
 
 
@@ -32,13 +35,13 @@ class EmbeddingHead(nn.Module):
         super().__init__()
         self.dims = dims
         narrow, wide = max(4, round(32 * dims.width)), max(8, round(64 * dims.width))
-        self.feature_channels = wide
+        self.feature_channels = wide * MEMBERS
         self.register_buffer("mean", torch.zeros(CHANNELS))
         self.register_buffer("scale", torch.ones(CHANNELS))
-        self.project = nn.Linear(CHANNELS, narrow)
-        self.temporal = StreamConv(narrow, wide, WINDOW, norm=False)
+        self.project = nn.Conv1d(CHANNELS, narrow * MEMBERS, 1)
+        self.temporal = nn.Conv1d(narrow * MEMBERS, wide * MEMBERS, WINDOW, groups=MEMBERS)
         self.dropout = nn.Dropout(0.3)
-        self.last = nn.Linear(wide, 1)
+        self.last = nn.Conv1d(wide * MEMBERS, MEMBERS, 1, groups=MEMBERS)
 
     def set_statistics(self, mean: Tensor, std: Tensor) -> None:
         """Store the mean and standard deviation (channels,) of the training frames."""
@@ -50,19 +53,22 @@ class EmbeddingHead(nn.Module):
         return (torch.zeros(batch, WINDOW - 1, CHANNELS),)
 
     def features(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, time, 96) -> (batch, steps, wide)."""
+        """(batch, time, 96) -> (batch, steps, members * wide)."""
         if state is not None:
             # the raw frames are the state: what runs on the device is then the plain 16 x 96 window
             frames = torch.cat([state[0], frames], dim=1)
             state = (frames[:, frames.shape[1] - WINDOW + 1 :],)
-        normal = ((frames - self.mean) * self.scale).clamp(-4, 4)
-        hidden, _ = self.temporal(torch.relu(self.project(normal)))
-        return self.dropout(hidden), state
+        normal = ((frames - self.mean) * self.scale).clamp(-4, 4).transpose(1, 2)
+        hidden = torch.relu(self.temporal(torch.relu(self.project(normal))))
+        return self.dropout(hidden).transpose(1, 2), state
 
     def classify(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, steps, wide) -> (batch, steps)."""
-        logits: Tensor = self.last(features).squeeze(-1)
-        return logits, state
+        """(batch, steps, members * wide) -> (batch, steps), the members' mean.
+
+        While training each member answers for itself: (batch, steps, members).
+        """
+        logits: Tensor = self.last(features.transpose(1, 2)).transpose(1, 2)
+        return logits if self.training else logits.mean(dim=2), state
 
     def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, time, 96) -> (batch, steps) logits."""

@@ -13,7 +13,7 @@ from torch.nn import functional
 from wakewright.data.batches import IGNORE, Batch
 
 Objective = Callable[[Tensor, Batch], Tensor]
-"""(batch, steps) logits and the batch they came from -> the loss, a scalar."""
+"""(batch, steps) or, of an ensemble, (batch, steps, members) logits and their batch -> the loss, a scalar."""
 
 
 def cross_entropy(label_smoothing: float = 0.0) -> Objective:
@@ -23,7 +23,7 @@ def cross_entropy(label_smoothing: float = 0.0) -> Objective:
         labels = torch.from_numpy(batch.labels)
         known = labels != IGNORE
         targets = labels.float() * (1 - 2 * label_smoothing) + label_smoothing
-        return _mean(functional.binary_cross_entropy_with_logits(logits, targets, reduction="none"), known)
+        return _mean(_losses(logits, targets), known)
 
     return loss
 
@@ -42,7 +42,7 @@ def distilled(hard: float, soft: NDArray[np.float32], label_smoothing: float = 0
         targets = labels.float().clamp(min=0) * (1 - 2 * label_smoothing) + label_smoothing
         mixed = torch.where(known, hard * targets + (1 - hard) * teacher, teacher)
         targets = torch.where(taught, mixed, targets)
-        return _mean(functional.binary_cross_entropy_with_logits(logits, targets, reduction="none"), known | taught)
+        return _mean(_losses(logits, targets), known | taught)
 
     return loss
 
@@ -51,6 +51,14 @@ def imitate(predicted: Tensor, target: Tensor) -> Tensor:
     """Cosine distance plus mean squared error, over standardised embeddings (..., 96)."""
     cosine = 1 - functional.cosine_similarity(predicted, target, dim=-1).mean()
     return cosine + functional.mse_loss(predicted, target)
+
+
+def _losses(logits: Tensor, targets: Tensor) -> Tensor:
+    """(batch, steps): cross-entropy of each step; the mean over an ensemble's members (batch, steps, members)."""
+    if logits.ndim == 2:
+        return functional.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+    wanted = targets[:, :, None].expand_as(logits)
+    return functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none").mean(dim=2)
 
 
 def _mean(values: Tensor, keep: Tensor) -> Tensor:
