@@ -2,9 +2,9 @@
 
     python benchmarks/unseen_voices.py --phrase computer --background DIR --speech DIR [--seeds 1 2] [--set KEY=VALUE ...]
 
-Trains on some synthesisers and some accents and measures on others, against real speech that is not trained on. DIR are
-folders of real speech: --background is trained with, --speech is only measured on. No recording of a wake word is
-touched, so choosing here leaves recordings of real people to measure with.
+Trains on some synthesisers and some accents and measures on others, against real speech that is not trained on. DIR
+are folders of real speech: --background is trained with, --speech is only measured on. No recording of a wake word
+is touched, so choosing here leaves recordings of real people to measure with.
 """
 
 from __future__ import annotations
