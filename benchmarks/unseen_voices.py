@@ -1,6 +1,6 @@
 """What a setting does for voices and accents that training never heard: the place to choose settings.
 
-    python benchmarks/unseen_voices.py --phrase computer --background DIR --speech DIR [--seeds 1 2] [--set KEY=VALUE ...]
+    python benchmarks/unseen_voices.py --phrase computer --background DIR --speech DIR [--set KEY=VALUE ...]
 
 Trains on some synthesisers and some accents and measures on others, against real speech that is not trained on. DIR
 are folders of real speech: --background is trained with, --speech is only measured on. No recording of a wake word

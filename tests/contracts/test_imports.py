@@ -27,7 +27,6 @@ RANK = {
 }
 ONLY_UNDER = {
     "torch": {"models", "train", "export"},
-    "safetensors": {"models", "train", "export"},
     "onnx": {"export"},
     "fastapi": {"apps"},
     "starlette": {"apps"},
