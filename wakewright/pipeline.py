@@ -52,6 +52,7 @@ def train(
         progress.say(f"run {run.folder}")
         run.note(advice=advice)
         parts = _parts(run, found, progress)
+        _begin_anew_if_changed(run, parts, progress)
         suspects = _guarded(run, parts, progress)
         model = _trained(run, parts, suspects, progress)
         _export(run, model)
@@ -75,6 +76,21 @@ def _parts(run: Run, found: Manifest, progress: Progress) -> Parts:
     for name, manifest in parts.items():
         manifest.write(run.folder / f"manifest-{name}.jsonl")
     return parts
+
+
+def _begin_anew_if_changed(run: Run, parts: Parts, progress: Progress) -> None:
+    """Drop the checkpoints of a resumed run whose clips are not those it began with: they learnt from others.
+
+    Clips change with the voices installed, the files in the recipe's folders and the version of wakewright.
+    """
+    key = _key(run, parts)
+    before = run.stages().get("split", {}).get("fingerprint", key)
+    if before != key:
+        progress.say(
+            "the clips, or wakewright, are not those this run began with: training starts from the beginning"
+        )
+        shutil.rmtree(run.checkpoints_dir, ignore_errors=True)
+    run.finish_stage("split", key)
 
 
 def _features(run: Run, name: str, what: Scene, fronts: tuple[str, ...], progress: Progress) -> store.Store:
@@ -113,7 +129,7 @@ def _guarded(run: Run, parts: Parts, progress: Progress) -> list[Clip]:
     """Background speech that sounds like the phrase; listed in suspects.json for the user to listen to."""
     path, key = run.folder / "suspects.json", _key(run, parts)
     recipe, candidates = run.recipe, _real_speech(run.recipe, parts)
-    if not run.stage_done("guard", key):
+    if not (run.stage_done("guard", key) and path.is_file()):
         found = []
         if candidates:
             what = scenes.training_scene(parts, recipe)
@@ -129,7 +145,7 @@ def _guarded(run: Run, parts: Parts, progress: Progress) -> list[Clip]:
             )
         write_json(path, [{"path": s.clip.path, "score": s.score, "level": s.level} for s in found])
         run.finish_stage("guard", key)
-    named = {entry["path"] for entry in json.loads(path.read_text())}
+    named = {entry["path"] for entry in json.loads(path.read_text(encoding="utf-8"))}
     if named:
         progress.say(f"{len(named)} background clips sound like the phrase and are left out: see {path}")
     return [clip for clip in candidates if clip.path in named]

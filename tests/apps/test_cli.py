@@ -15,7 +15,7 @@ import pytest
 
 from wakewright.apps.cli import main, with_resume_value
 from wakewright.apps.commands import listen, runs
-from wakewright.apps.commands.train import compose, steps_per_epoch
+from wakewright.apps.commands.train import _resume_words, compose, steps_per_epoch
 from wakewright.core.audio import write_wav
 from wakewright.core.compose import load_recipe
 from wakewright.core.errors import AudioError, PhraseError, RecipeError
@@ -194,7 +194,18 @@ def test_runs_lists_what_the_files_tell(tmp_path: Path, capsys: pytest.CaptureFi
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {row["status"] for row in rows} == {"created", f"the run {broken.folder.resolve()} is incomplete"}
     assert main(["runs"]) == 0
-    assert "hey" in capsys.readouterr().out
+    assert str(run.folder.relative_to(Path.cwd())) in capsys.readouterr().out
+
+
+def test_what_goes_on_with_a_stopped_run_is_named(tmp_path: Path) -> None:
+    recipe = load_recipe(phrase="hey katya")
+    assert _resume_words(recipe, tmp_path / "runs", None) == "the same command again"
+    done = Run.create(recipe, tmp_path / "runs")
+    assert _resume_words(recipe, tmp_path / "runs", None) == "the same command again"
+    done.note(status="interrupted")
+    assert _resume_words(recipe, tmp_path / "runs", None) == f"wakewright train --resume {done.folder}"
+    elsewhere = Run.create(recipe, tmp_path / "elsewhere")
+    assert _resume_words(recipe, tmp_path / "runs", elsewhere) == f"wakewright train --resume {elsewhere.folder}"
 
 
 def test_doctor_and_voices_tell_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:

@@ -83,6 +83,14 @@ def test_files_are_short(path: Path) -> None:
     assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
 
 
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_text_is_read_in_a_named_encoding(path: Path) -> None:
+    """On Windows the default is another encoding, and every file here is written as UTF-8."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "read_text":
+            assert "encoding" in {word.arg for word in node.keywords}, f"line {node.lineno}"
+
+
 def test_every_recipe_field_has_a_meaning() -> None:
     def silent(node: type[Node], prefix: str = "") -> Iterator[str]:
         for name, field in node.model_fields.items():

@@ -152,10 +152,17 @@ def test_a_store_of_another_key_is_made_again(plans: list[StreamPlan], tmp_path:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
 def test_a_full_disk_is_said(plans: list[StreamPlan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "_save", lambda path, values, save=store._save: save(Path("/dev/full"), values))
+    monkeypatch.setattr(store, "_save", lambda path, *pieces, save=store._save: save(Path("/dev/full"), *pieces))
     with pytest.raises(DiskFull, match=r"no room to write .*s\n  got: No space left"):
         build(tmp_path / "s", plans[:1], AROUND, ("micro",), workers=1)
     assert Store.open(tmp_path / "s", key_of(plans[:1], AROUND, ("micro",))) is None
+
+
+def test_pieces_are_stored_as_one_array(tmp_path: Path) -> None:
+    frames = [np.arange(12, dtype=np.float16).reshape(-1, 3) + n for n in range(3)]
+    store._save(tmp_path / "pieces.npy", frames[0][:0], *frames, frames[1][:, ::-1])
+    np.save(tmp_path / "whole.npy", np.concatenate([*frames, frames[1][:, ::-1]]))
+    assert (tmp_path / "pieces.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
 def test_nothing_to_hear_is_an_empty_store(tmp_path: Path) -> None:

@@ -116,6 +116,9 @@ def test_the_metadata_says_all_a_detector_needs(run: Run) -> None:
     assert (about["model_type"], about["framework"]) == ("speech_embedding", "pytorch")
     assert 0 < about["threshold"] < 1
     assert about["training_config"]["steps"] == 60
+    assert list(about["licences"]) == ["espeak"]
+    assert "GPL-3.0-or-later" in about["licences"]["espeak"][0]
+    assert about["licences"]["espeak"][0] in run.report_path.read_text()
     assert about["metrics"].keys() == {"frr", "positives", "fa_per_hour", "hours"}
     assert about["metrics"]["positives"] > 0
     assert about["metrics"]["hours"] > 0
@@ -183,6 +186,8 @@ def test_a_run_is_measured_on_recordings(run: Run, spoken: Manifest, tmp_path: P
     assert result.silences[0].false_accepts.hours > 0
     assert result.threshold == before["threshold"] == json.loads((copy / "metadata.json").read_text())["threshold"]
     assert read_result(copy / "eval" / "result.json") == result
+    assert result.samples == read_result(run.eval_dir / "result.json").samples
+    assert result.licences
     assert any("4 syllables" in line for line in result.advice)
 
 
@@ -229,6 +234,27 @@ def test_killed_in_every_stage_and_resumed_it_ends_at_the_same_weights(
     assert resumed.record["resumed"]
     again = pipeline.train(run.recipe, resume=resumed, progress=Progress(quiet=True))
     assert same(weights(run), weights(again))
+
+
+def test_a_resumed_run_whose_clips_have_changed_learns_anew(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(run.folder.parents[2] / "cache"))
+    copy = Run.open(shutil.copytree(run.folder, tmp_path / "run"))
+    (copy.folder / "suspects.json").unlink()  # made again with what it belongs to
+    told = io.StringIO()
+    pipeline.train(copy.recipe, resume=copy, progress=Progress(told))
+    assert "from the beginning" not in told.getvalue()
+    assert "train model" not in told.getvalue()
+    copy.finish_stage("split", "of other clips")
+    copy.finish_stage("fit", "of other clips")
+    saved = (copy.checkpoints_dir / "model" / "best.pt").stat().st_mtime_ns
+    told = io.StringIO()
+    pipeline.train(copy.recipe, resume=copy, progress=Progress(told))
+    assert "training starts from the beginning" in told.getvalue()
+    assert (copy.checkpoints_dir / "model" / "best.pt").stat().st_mtime_ns > saved
+    assert same(weights(run), weights(copy))
+    assert copy.metrics() == run.metrics()
 
 
 def test_a_tiny_model_learns_from_the_embedding_and_a_teacher(

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 
 from wakewright.core.errors import InputError, RunError
+from wakewright.core.manifest import Clip, Manifest
 from wakewright.evaluate.calibrate import calibrate
 from wakewright.evaluate.metrics import Negatives, Span, Trial, collect_negatives, no_negatives
 from wakewright.evaluate.page import html_page
 from wakewright.evaluate.report import terminal_table, write_report
 from wakewright.evaluate.result import History, Rate, Result, Sample, rate, read_result, share, write_result
-from wakewright.evaluate.summarise import summarise, training_history
+from wakewright.evaluate.summarise import licences, summarise, training_history
 from wakewright.evaluate.wording import number, rate_text, share_text
 
 EVIL = "<script>alert('hey')</script>"
@@ -267,3 +268,19 @@ def test_nothing_to_evaluate() -> None:
 
 def test_rates_without_time_have_no_upper_end() -> None:
     assert rate(0, 0.0) == Rate(0, 0.0, None, 0.0, None)
+
+
+def test_the_licences_of_what_it_learnt_from_are_listed(result: Result) -> None:
+    clips = [Clip("a.wav", "positive", 1.0, source="mbrola", licence="not to be <sold>")] * 3
+    clips += [Clip("b.wav", "positive", 1.0, source="rhvoice", licence=name) for name in ("LGPL-2.1", "CC-BY")]
+    clips += [Clip("c.wav", "speech", 1.0, source="home", real=True)]
+    found = licences(Manifest(tuple(clips)))
+    assert [(one.source, one.licence, one.clips) for one in found] == [
+        ("home", "not stated", 1),
+        ("mbrola", "not to be <sold>", 3),
+        ("rhvoice", "CC-BY", 1),
+        ("rhvoice", "LGPL-2.1", 1),
+    ]
+    page = html_page(dataclasses.replace(result, licences=found))
+    assert "not to be &lt;sold&gt;" in page
+    assert "not to be" not in html_page(result)

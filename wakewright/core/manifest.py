@@ -83,7 +83,7 @@ class Manifest:
     def read(cls, path: Path | str) -> Manifest:
         """Read JSON Lines. Raises InputError naming the line that cannot be read."""
         clips = []
-        for number, line in enumerate(Path(path).read_text().splitlines(), 1):
+        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
             try:
                 clips.append(Clip(**json.loads(line)))
             except (ValueError, TypeError) as error:

@@ -204,12 +204,12 @@ def _family(pid: int) -> Iterator[int]:
     yield pid
     for listing in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(OSError, ValueError):  # it ended while we looked
-            for child in listing.read_text().split():
+            for child in listing.read_text(encoding="ascii").split():
                 yield from _family(int(child))
 
 
 def _proc_resident(pid: int) -> int:
     try:
-        return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+        return int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):  # it ended while we looked
         return 0

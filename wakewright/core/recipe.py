@@ -144,7 +144,7 @@ class Pretrain(Node):
     """Learning to hear speech before learning the phrase: the model first imitates the speech embedding."""
 
     steps: PositiveInt = 4000
-    """Steps spent on it; the result is cached and shared by every phrase with the same background."""
+    """Steps spent on it; an interrupted run goes on where it stood."""
     lr: PositiveFloat = 2e-3
     """Peak learning rate."""
 

@@ -102,7 +102,7 @@ class Store:
         index = folder / "store.json"
         if not index.is_file():
             return None
-        about = json.loads(index.read_text())
+        about = json.loads(index.read_text(encoding="utf-8"))
         if about["key"] != key:
             return None
         tracks = {
@@ -176,17 +176,27 @@ def _write(folder: Path, results: Iterable[Any], fronts: tuple[str, ...]) -> dic
             front = _front(name)
             starts = np.cumsum([0, *(len(f) for f in frames[name])])
             nothing = encode(name, front, np.zeros(0, np.float32))  # there may be no stream at all
-            _save(folder / f"{name}.npy", np.concatenate([nothing, *frames[name]]))
+            _save(folder / f"{name}.npy", nothing, *frames.pop(name))
             _save(folder / f"{name}-starts.npy", starts.astype(np.int64))
             about["tracks"][name] = {"hop": front.hop, "first_end": front.first_end}
-        _save(folder / "events.npy", np.concatenate([np.zeros(0, LOCATED), *events]))
+        _save(folder / "events.npy", np.zeros(0, LOCATED), *events)
     return about
 
 
-def _save(path: Path, values: NDArray[Any]) -> None:
-    """As numpy.save does, which on a full disk raises an error that does not say so (numpy's `tofile`, no errno)."""
+def _save(path: Path, *pieces: NDArray[Any]) -> None:
+    """Pieces end to end as one array, never joined in memory, in the form of numpy.save.
+
+    numpy.save itself, on a full disk, raises an error that does not say so (its `tofile`, no errno).
+    """
+    first = pieces[0]
+    about = {
+        "descr": np.lib.format.dtype_to_descr(first.dtype),
+        "fortran_order": False,
+        "shape": (sum(len(piece) for piece in pieces), *first.shape[1:]),
+    }
     header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, np.lib.format.header_data_from_array_1_0(values))
+    np.lib.format.write_array_header_1_0(header, about)
     with path.open("wb") as file:
         file.write(header.getvalue())
-        file.write(values.tobytes())
+        for piece in pieces:
+            file.write(piece.tobytes())

@@ -21,8 +21,8 @@ from wakewright.evaluate import hear, real
 from wakewright.evaluate.calibrate import Calibration, calibrate
 from wakewright.evaluate.metrics import Negatives, Trial
 from wakewright.evaluate.report import write_report
-from wakewright.evaluate.result import Result, Sample
-from wakewright.evaluate.summarise import summarise, training_history
+from wakewright.evaluate.result import Result, Sample, read_result
+from wakewright.evaluate.summarise import licences, summarise, training_history
 
 SAMPLES = 8
 """Clips of each kind laid out to listen to."""
@@ -91,7 +91,7 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
     as it was calibrated. Raises InputError, AudioError, RunError.
     """
     material = real.read_material(folder, run.recipe.phrase)
-    about = json.loads(run.require("metadata.json").read_text())
+    about = json.loads(run.require("metadata.json").read_text(encoding="utf-8"))
     with progress.stage("measure", len(real.jobs(material)), "streams") as bar:
         words, others = real.measure(material, run.folder, workers=run.recipe.engine.workers, bar=bar)
     warnings: tuple[str, ...] = ()
@@ -109,20 +109,23 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
         model=run.recipe.model.name,
         calibration=settled,
     )
-    return publish(run, dataclasses.replace(result, warnings=(*warnings, *result.warnings)))
+    before = run.eval_dir / "result.json"
+    samples = read_result(before).samples if before.is_file() else ()  # they are in the run still
+    return publish(run, dataclasses.replace(result, warnings=(*warnings, *result.warnings), samples=samples))
 
 
 def publish(run: Run, result: Result) -> Result:
-    """Add recipe, history and date, and write eval/result.json, eval/det.png, report.html and the metrics."""
+    """Add recipe, history, licences and date; write eval/result.json, eval/det.png, report.html and the metrics."""
     result = dataclasses.replace(
         result,
         recipe=commented(run.recipe),
         history=training_history(run.metrics()),
         advice=tuple(run.record.get("advice", ())),
+        licences=licences(Manifest.read(run.require("manifest-train.jsonl"))),
         created=record.now(),
     )
     write_report(result, run.folder)
-    about = json.loads(run.metadata_path.read_text())
+    about = json.loads(run.metadata_path.read_text(encoding="utf-8"))
     headline = result.conditions[0].chosen
     about["metrics"] = {
         "frr": headline.missed.share,
@@ -130,13 +133,19 @@ def publish(run: Run, result: Result) -> Result:
         "fa_per_hour": headline.false_accepts.per_hour,
         "hours": headline.false_accepts.hours,
     }
+    stated: dict[str, list[str]] = {}
+    for one in result.licences:
+        stated.setdefault(one.source, []).append(one.licence)
+    about["licences"] = stated
     write_json(run.metadata_path, about)
     return result
 
 
 def _suspects(run: Run) -> tuple[str, ...]:
     """What to say of background that sounds like the phrase."""
-    names = [Path(entry["path"]).name for entry in json.loads((run.folder / "suspects.json").read_text())]
+    names = [
+        Path(entry["path"]).name for entry in json.loads((run.folder / "suspects.json").read_text(encoding="utf-8"))
+    ]
     if not names:
         return ()
     return (
@@ -154,7 +163,7 @@ def _calibrate(run: Run, parts: Parts, progress: Progress) -> Calibration:
         found = dataclasses.replace(
             found, threshold=run.recipe.policy.threshold, notes=("The recipe sets the threshold.",)
         )
-    about = json.loads(run.metadata_path.read_text())
+    about = json.loads(run.metadata_path.read_text(encoding="utf-8"))
     write_json(run.metadata_path, about | {"threshold": found.threshold})
     write_json(run.eval_dir / "calibration.json", dataclasses.asdict(found))
     return found

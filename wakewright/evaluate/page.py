@@ -62,6 +62,7 @@ def html_page(result: Result) -> str:
         _history(result),
         _advice(result.advice),
         _samples(result),
+        _licences(result),
         _recipe(result.recipe),
     ]
     return (
@@ -245,6 +246,14 @@ def _samples(result: Result) -> str:
         for s in result.samples
     )
     return f'<h2>Listen</h2><div class="sounds">{items}</div>'
+
+
+def _licences(result: Result) -> str:
+    """Under which licences the clips were that the model learnt from."""
+    if not result.licences:
+        return ""
+    rows = [[escape(one.source), escape(one.licence), str(one.clips)] for one in result.licences]
+    return "<h2>Licences of what it learnt from</h2>" + _table(["source", "licence", "clips"], rows)
 
 
 def _recipe(recipe: str) -> str:

@@ -157,6 +157,17 @@ class Sample:
 
 
 @dataclasses.dataclass(frozen=True)
+class Licence:
+    """Under which licence clips were learnt from."""
+
+    source: str
+    """Engine or corpus."""
+    licence: str
+    """As the engine or corpus states it."""
+    clips: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Result:
     """Everything an evaluation found."""
 
@@ -178,6 +189,8 @@ class Result:
     recipe: str = ""
     """The resolved recipe, as YAML."""
     samples: tuple[Sample, ...] = ()
+    licences: tuple[Licence, ...] = ()
+    """Of the clips that the model was trained on."""
     created: str = ""
     """When, as ISO 8601."""
 

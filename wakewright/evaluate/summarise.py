@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from wakewright.core.errors import InputError
+from wakewright.core.manifest import Manifest
 from wakewright.evaluate.bootstrap import REPLICATES, bootstrap_frr
 from wakewright.evaluate.calibrate import Calibration
 from wakewright.evaluate.metrics import DetCurve, Negatives, Trial, allowed_count, det_curve, no_negatives
@@ -18,6 +20,7 @@ from wakewright.evaluate.result import (
     Group,
     Histogram,
     History,
+    Licence,
     Point,
     Result,
     Silence,
@@ -195,6 +198,16 @@ def _warnings(trials: Sequence[Trial], negatives: Negatives, rates: Sequence[flo
     if not trials:
         found.append("No wake word was tried, so nothing is known about misses.")
     return tuple(found)
+
+
+UNSTATED = "not stated"
+"""Licence of clips that came without one, such as own recordings."""
+
+
+def licences(clips: Manifest) -> tuple[Licence, ...]:
+    """Every source and licence among the clips with its number of clips, by name."""
+    counts = Counter((clip.source, clip.licence or UNSTATED) for clip in clips)
+    return tuple(Licence(source, licence, count) for (source, licence), count in sorted(counts.items()))
 
 
 HISTORY = {"loss": "loss", "val_frr": "missed on validation voices"}

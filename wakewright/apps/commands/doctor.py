@@ -116,7 +116,7 @@ def memory_gib() -> float | None:
     except (AttributeError, ValueError, OSError):
         return None
     try:
-        limit = Path("/sys/fs/cgroup/memory.max").read_text().strip()
+        limit = Path("/sys/fs/cgroup/memory.max").read_text(encoding="ascii").strip()
     except OSError:
         limit = "max"
     return min(total, int(limit)) / 2**30 if limit.isdigit() else total / 2**30

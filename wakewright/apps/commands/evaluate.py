@@ -23,4 +23,6 @@ def evaluate(
     from wakewright.core.run import Run
     from wakewright.evaluate.report import terminal_table
 
-    typer.echo(terminal_table(pipeline.evaluate_run(Run.open(run), speech)))
+    opened = Run.open(run)
+    typer.echo(terminal_table(pipeline.evaluate_run(opened, speech)))
+    typer.echo(f"{opened.report_path}")

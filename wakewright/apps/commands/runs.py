@@ -17,9 +17,6 @@ def runs(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per run.")] = False,
 ) -> None:
     """List the runs with misses and false accepts."""
-    from rich.console import Console
-    from rich.table import Table
-
     from wakewright.core.errors import WakewrightError
     from wakewright.core.run import Run
 
@@ -36,11 +33,14 @@ def runs(
     if not rows:
         typer.echo(f'no runs in {output_dir}; train one: wakewright train "hey katya"')
         return
-    table = Table("phrase", "begun", "model", "status", "missed", "false accepts per hour", "run")
     for row in rows:
-        cells = ("phrase", "created", "model", "status", "missed", "false_accepts", "run")
-        table.add_row(*(str(row.get(cell) or "-") for cell in cells))
-    Console().print(table)
+        cells = [row.get(cell) for cell in ("phrase", "created", "model", "status")]
+        if row.get("missed"):
+            cells.append(f"missed {row['missed']}")
+        if row.get("false_accepts"):
+            cells.append(f"false accepts per hour {row['false_accepts']}")
+        # on a line of its own the folder can be copied, however narrow the terminal
+        typer.echo(f"{', '.join(str(cell) for cell in cells if cell)}\n  {row['run']}")
 
 
 def facts(run: Run) -> dict[str, Any]:

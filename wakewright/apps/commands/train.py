@@ -149,14 +149,21 @@ def _start(recipe: Recipe, output_dir: Path, run: Run | None) -> None:
     try:
         done = pipeline.train(recipe, output_dir=output_dir, resume=run)
     except KeyboardInterrupt:
-        typer.echo(f"\nstopped; nothing is lost. Continue with:\n  {_resume_words(recipe, output_dir)}", err=True)
+        typer.echo(
+            f"\nstopped; nothing is lost. Continue with:\n  {_resume_words(recipe, output_dir, run)}", err=True
+        )
         raise
     typer.echo(terminal_table(read_result(done.eval_dir / "result.json")))
     typer.echo(f"{done.report_path}")
 
 
-def _resume_words(recipe: Recipe, output_dir: Path) -> str:
+def _resume_words(recipe: Recipe, output_dir: Path, resumed: Run | None) -> str:
+    """The command that goes on with the run that was stopped; the same again when there was none yet."""
     from wakewright.core.run import Run
 
+    if resumed is not None:
+        return f"wakewright train --resume {resumed.folder}"
     folders = Run.all(output_dir, recipe.phrase)
-    return f"wakewright train --resume {folders[-1]}" if folders else "the same command again"
+    if folders and Run.open(folders[-1]).status == "interrupted":
+        return f"wakewright train --resume {folders[-1]}"
+    return "the same command again"

@@ -160,7 +160,7 @@ def _accents() -> tuple[tuple[str, str], ...]:
     lang = espeak_library.paths()[1] / "lang"
     found = []
     for file in sorted(p for p in lang.rglob("*") if p.is_file()):
-        lines = file.read_text(errors="replace").splitlines()
+        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
         tags = [line.split()[1] for line in lines if line.startswith("language ")]
         if tags:
             found.append((file.relative_to(lang).as_posix(), tags[0].lower()))
@@ -171,7 +171,7 @@ def _accents() -> tuple[tuple[str, str], ...]:
 def _variant_genders() -> dict[str, Gender | None]:
     genders: dict[str, Gender | None] = {}
     for file in (espeak_library.paths()[1] / "voices" / "!v").iterdir():
-        words = [line.split() for line in file.read_text(errors="replace").splitlines()]
+        words = [line.split() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
         said = next((w[1] for w in words if len(w) > 1 and w[0] == "gender"), None)
         genders[file.name] = "female" if said == "female" else "male" if said == "male" else None
     return genders

@@ -124,7 +124,7 @@ def _licence(model: Path) -> str:
     """The line of the model card that names the licence."""
     card = model.with_name(model.stem + ".MODEL_CARD")
     if card.is_file():
-        for line in card.read_text(errors="replace").splitlines():
+        for line in card.read_text(encoding="utf-8", errors="replace").splitlines():
             if "licen" in line.lower() and ":" in line:
                 return line.split(":", 1)[1].strip()[:120]
     return "see the voice's model card"

@@ -59,7 +59,11 @@ class RHVoice:
 def _listed() -> list[Voice]:
     voices = []
     for info in sorted(file for folder in _FOLDERS for file in folder.glob("*/voice.info")):
-        said = dict(line.split("=", 1) for line in info.read_text(errors="replace").splitlines() if "=" in line)
+        said = dict(
+            line.split("=", 1)
+            for line in info.read_text(encoding="utf-8", errors="replace").splitlines()
+            if "=" in line
+        )
         tag = _TAGS.get(said.get("language", ""))
         if tag is None:
             continue
