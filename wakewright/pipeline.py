@@ -55,8 +55,12 @@ def train(
         _begin_anew_if_changed(run, parts, progress)
         suspects = _guarded(run, parts, progress)
         model = _trained(run, parts, suspects, progress)
-        _export(run, model)
-        measure.after_training(run, scenes.without(parts, suspects), progress)
+        if run.stage_done("measure", _key(run, parts)) and run.report_path.is_file():
+            progress.say("the run is complete: nothing was left to do")  # a later evaluation's report stays
+        else:
+            _export(run, model)
+            measure.after_training(run, scenes.without(parts, suspects), progress)
+            run.finish_stage("measure", _key(run, parts))
         shutil.rmtree(run.folder / "features", ignore_errors=True)
     return run
 

@@ -160,9 +160,25 @@ def test_resume_hands_the_run_and_its_recipe_to_the_pipeline(monkeypatch: pytest
     assert main(["train", "hey katya", "seed=5"]) == 0
     assert main(["train", "--resume"]) == 0
     assert main(["train", "--resume", "hey katya"]) == 0
+    assert main(["train", "--resume", str(Run.latest("runs").folder), "hey katya"]) == 0
     first, *rest = given
     assert (first[0].seed, first[1]) == (5, None)
-    assert [(recipe.seed, run is not None) for recipe, run in rest] == [(5, True), (5, True)]
+    assert [(recipe.seed, run is not None) for recipe, run in rest] == [(5, True)] * 3
+
+
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("train.lr=3", "a resumed run keeps the recipe it began with\n  got: train.lr=3"),
+        ("computer", "is of another phrase\n  got: 'computer', where it has 'hey katya'"),
+    ],
+)
+def test_what_a_resumed_run_cannot_heed_is_refused(
+    word: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run.create(load_recipe(phrase="hey katya"), tmp_path)
+    assert main(["train", "--resume", str(run.folder), word]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_new_writes_a_recipe_that_loads_and_never_over_another(

@@ -9,7 +9,7 @@ import pytest
 from wakewright.core.errors import RecipeError
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.recipe import Recipe
-from wakewright.data.parts import MANY_SPEAKERS, Parts, sample, speakers, split
+from wakewright.data.parts import MANY_SPEAKERS, Parts, sample, speakers, split, word_scene
 
 RECIPE = Recipe(phrase="hey katya")
 
@@ -87,3 +87,17 @@ def test_a_sample_keeps_the_order() -> None:
     places = [everything.clips.index(c) for c in some]
     assert places == sorted(places)
     assert sample(some, 10, 3) is some
+
+
+def test_words_are_heard_as_at_home_as_in_training_or_at_one_level() -> None:
+    parts = split(clips("many", 30), RECIPE)
+    home, hard, level = (
+        word_scene(parts, "test", RECIPE, **how)
+        for how in ({}, {"hard": True}, {"snr_db": 5.0})  # type: ignore[arg-type]
+    )
+    assert hard.surroundings.settings == RECIPE.augment
+    assert home.surroundings.settings.snr_db[0] > hard.surroundings.settings.snr_db[0]
+    assert (level.surroundings.settings.snr_db, level.surroundings.settings.noise_share) == ((5.0, 5.0), 1.0)
+    assert level.surroundings.settings.room_share == home.surroundings.settings.room_share
+    said = [[item.clip.path for plan in what.plans for item in plan.items] for what in (home, level)]
+    assert sorted(said[0]) == sorted(said[1]) == sorted(c.path for c in parts["test"].of("positive"))

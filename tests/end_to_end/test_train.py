@@ -150,6 +150,13 @@ def test_no_voice_is_both_trained_on_and_measured(run: Run) -> None:
 
 def test_the_report_says_what_it_knows_and_what_not(run: Run, told: io.StringIO) -> None:
     result = read_result(run.eval_dir / "result.json")
+    assert [condition.name for condition in result.conditions] == [
+        "held-out voices, as at home",
+        "held-out voices, noise at about 10 dB",
+        "held-out voices, noise at about 5 dB",
+        "held-out voices, as hard as in training",
+    ]
+    assert len({condition.chosen.missed.total for condition in result.conditions}) == 1
     assert any("4 syllables" in line for line in result.advice)
     assert any("No real voice was heard" in line for line in result.warnings)
     assert [history.name for history in result.history]
@@ -246,6 +253,7 @@ def test_a_resumed_run_whose_clips_have_changed_learns_anew(
     pipeline.train(copy.recipe, resume=copy, progress=Progress(told))
     assert "from the beginning" not in told.getvalue()
     assert "train model" not in told.getvalue()
+    assert "nothing was left to do" in told.getvalue()
     copy.finish_stage("split", "of other clips")
     copy.finish_stage("fit", "of other clips")
     saved = (copy.checkpoints_dir / "model" / "best.pt").stat().st_mtime_ns

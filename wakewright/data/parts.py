@@ -148,9 +148,15 @@ def training_scene(parts: Parts, recipe: Recipe) -> Scene:
     return scene(parts, "train", COPIES | spoken_copies, recipe)
 
 
-def word_scene(parts: Parts, part: Part, recipe: Recipe, *, hard: bool = False) -> Scene:
-    """The phrase alone, each clip once, in mild surroundings or in those of training."""
+def word_scene(parts: Parts, part: Part, recipe: Recipe, *, hard: bool = False, snr_db: float | None = None) -> Scene:
+    """The phrase alone, each clip once, in mild surroundings or in those of training.
+
+    With `snr_db` the surroundings are mild but for a background under all of it, this far below the speech of its
+    stream; single clips, which differ in level, may lie some decibels nearer to it or farther.
+    """
     settings = None if hard else mild(recipe.augment)
+    if snr_db is not None:
+        settings = mild(recipe.augment).model_copy(update={"noise_share": 1.0, "snr_db": (snr_db, snr_db)})
     return scene(parts, part, {("positive", False): 1, ("positive", True): 1}, recipe, salt=1, settings=settings)
 
 

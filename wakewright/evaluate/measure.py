@@ -24,6 +24,8 @@ from wakewright.evaluate.report import write_report
 from wakewright.evaluate.result import Result, Sample, read_result
 from wakewright.evaluate.summarise import licences, summarise, training_history
 
+SNRS_DB = (10.0, 5.0)
+"""Levels of the phrase above the background that misses are counted at, besides the usual and the hard ones."""
 SAMPLES = 8
 """Clips of each kind laid out to listen to."""
 NEVER_REAL = (
@@ -43,11 +45,9 @@ SAME_VOICES = (
 def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
     """Calibrate on the validation part, measure on the test part, and write eval/, report.html, metadata.json."""
     calibration = _calibrate(run, parts, progress)
-    words, hard, others, spoken, near = (
+    others, spoken, near = (
         _heard(run, f"measure {name}", what, progress)
         for name, what in (
-            ("words", scenes.word_scene(parts, "test", run.recipe)),
-            ("words in noise", scenes.word_scene(parts, "test", run.recipe, hard=True)),
             ("others", scenes.other_scene(parts, "test", run.recipe)),
             ("sentences", scenes.synthetic_scene(parts, "test", run.recipe)),
             ("near misses", scenes.near_scene(parts, "test", run.recipe)),
@@ -60,7 +60,7 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
     if near[0]:
         silences["synthetic near misses"] = _negatives(near)
     result = summarise(
-        {"held-out voices, quiet": _trials(words), "held-out voices, rooms and noise": _trials(hard)},
+        _words(run, parts, progress),
         silences,
         calibration.threshold,
         phrase=run.recipe.phrase,
@@ -69,6 +69,19 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
     )
     warnings = (*warnings_of(parts), *_suspects(run), *result.warnings)
     return publish(run, dataclasses.replace(result, warnings=warnings, samples=_samples(run, parts)))
+
+
+def _words(run: Run, parts: Parts, progress: Progress) -> dict[str, list[Trial]]:
+    """Trials of the test part by condition; the first is the headline."""
+    recipe = run.recipe
+    conditions = {"as at home": scenes.word_scene(parts, "test", recipe)}
+    for snr in SNRS_DB:
+        conditions[f"noise at about {snr:g} dB"] = scenes.word_scene(parts, "test", recipe, snr_db=snr)
+    conditions["as hard as in training"] = scenes.word_scene(parts, "test", recipe, hard=True)
+    return {
+        f"held-out voices, {name}": _trials(_heard(run, f"measure words, {name}", what, progress))
+        for name, what in conditions.items()
+    }
 
 
 def warnings_of(parts: Parts) -> tuple[str, ...]:
@@ -98,7 +111,7 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
     if not words:
         test = Manifest.read(run.require("manifest-test.jsonl"))
         held = scenes.word_scene({"test": test}, "test", run.recipe)
-        words = {"held-out voices, quiet": _trials(_heard(run, "measure words", held, progress))}
+        words = {"held-out voices, as at home": _trials(_heard(run, "measure words", held, progress))}
         warnings = (NO_OWN,)
     settled = TypeAdapter(Calibration).validate_json(run.require("eval/calibration.json").read_bytes())
     result = summarise(

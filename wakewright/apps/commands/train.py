@@ -128,17 +128,25 @@ def _run_to_resume(resume: str, what: str, output_dir: Path, changes: Sequence[s
     from wakewright.core.errors import RecipeError
     from wakewright.core.run import Run
 
+    if "=" in what:  # after --resume RUN the first setting stands where the phrase would
+        changes, what = [what, *changes], ""
     if changes:
         raise RecipeError(
             "a resumed run keeps the recipe it began with",
             got=" ".join(changes),
             do="leave these out, or start a new run without --resume",
         )
-    if resume:
-        return Run.open(resume)
-    if not what:
-        return Run.latest(output_dir)
-    return Run.latest(output_dir, load_recipe(Path(what)).phrase if is_recipe(what) else what)
+    phrase = load_recipe(Path(what)).phrase if is_recipe(what) else what
+    if not resume:
+        return Run.latest(output_dir, phrase or None)
+    run = Run.open(resume)
+    if phrase and phrase != run.recipe.phrase:
+        raise RecipeError(
+            f"the run {resume} is of another phrase",
+            got=f"{phrase!r}, where it has {run.recipe.phrase!r}",
+            do="leave the phrase out: --resume keeps the recipe of the run",
+        )
+    return run
 
 
 def _start(recipe: Recipe, output_dir: Path, run: Run | None) -> None:
