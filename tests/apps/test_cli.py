@@ -53,6 +53,9 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
     [
         (["train"], 'there is no phrase\n  got: nothing\n  do:  say which: wakewright train "hey katya"'),
         (["train", "  "], "there is no phrase"),
+        (["train", "train.lr=3"], "there is no phrase\n  got: train.lr=3"),
+        (["new", "k"], "phrase: one letter is too short"),
+        (["new", " "], "phrase: there is nothing to say"),
         (["train", "hey", "katya"], 'put a phrase of several words in quotes: "hey katya"'),
         (
             ["train", "hey", "train.lrr=3"],
@@ -217,6 +220,7 @@ def test_what_goes_on_with_a_stopped_run_is_named(tmp_path: Path) -> None:
     recipe = load_recipe(phrase="hey katya")
     assert _resume_words(recipe, tmp_path / "runs", None) == "the same command again"
     done = Run.create(recipe, tmp_path / "runs")
+    done.note(status="complete")
     assert _resume_words(recipe, tmp_path / "runs", None) == "the same command again"
     done.note(status="interrupted")
     assert _resume_words(recipe, tmp_path / "runs", None) == f"wakewright train --resume {done.folder}"

@@ -284,3 +284,10 @@ def test_the_licences_of_what_it_learnt_from_are_listed(result: Result) -> None:
     page = html_page(dataclasses.replace(result, licences=found))
     assert "not to be &lt;sold&gt;" in page
     assert "not to be" not in html_page(result)
+
+
+def test_no_curve_is_drawn_where_the_sound_is_too_short_for_one() -> None:
+    hiss = collect_negatives(np.linspace(0.0, 0.4, 100, dtype=np.float32), 0.08, name="s")
+    short = summarise({"clean": words(20, 6.0)}, {"speech": hiss}, 0.6, phrase="hey", model="mixednet", replicates=20)
+    assert short.conditions[0].curve.false_accepts == (0, 1)
+    assert "DET curve" not in html_page(short)

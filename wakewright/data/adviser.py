@@ -55,12 +55,13 @@ def check_phrase(recipe: Recipe) -> None:
         ("phrase", recipe.phrase),
         *(("phrases.spellings", spelling) for spelling in recipe.phrases.spellings),
     ):
-        _check_writing(field, text)
+        check_writing(field, text)
         _check_reading(field, text, recipe.language)
     Sound.of(recipe)
 
 
-def _check_writing(field: str, text: str) -> None:
+def check_writing(field: str, text: str) -> None:
+    """Refuse, as `check_phrase` does, what cannot be a phrase however it is read aloud; no synthesiser is needed."""
     spoken = [char for char in text if char.isalnum()]
     if not text.strip():
         raise PhraseError(f"{field}: there is nothing to say", got=repr(text), do='give a word or two: "hey katya"')

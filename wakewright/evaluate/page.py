@@ -144,7 +144,7 @@ def _conditions(result: Result) -> str:
 
 def _det(result: Result) -> str:
     """The DET curves."""
-    shown = [c for c in result.conditions if len(c.curve.false_accepts) > 1]
+    shown = [c for c in result.conditions if len(c.curve.false_accepts) > 2]  # a line needs two points beyond none
     if not shown:
         return ""
     lines = []

@@ -25,7 +25,9 @@ def new(
     from wakewright.core.errors import InputError
     from wakewright.core.files import write_text
     from wakewright.core.run import slug
+    from wakewright.data.adviser import check_writing
 
+    check_writing("phrase", phrase)
     recipe = load_recipe(None, settings or (), phrase, layers=target_layer(target))
     text = commented(recipe)
     if out == "-":

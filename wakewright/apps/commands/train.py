@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,9 @@ import typer
 if TYPE_CHECKING:
     from wakewright.core.recipe import Recipe
     from wakewright.core.run import Run
+
+SETTING = re.compile(r"[a-z_]+(\.[a-z_]+)*=")
+"""How a setting begins; a phrase does not."""
 
 
 def train(
@@ -82,8 +86,10 @@ def compose(
             do=f'put a phrase of several words in quotes: "{what} {" ".join(stray)}"; '
             "give each further recording its own --audio",
         )
-    if not what.strip():
-        raise PhraseError("there is no phrase", got="nothing", do='say which: wakewright train "hey katya"')
+    if not what.strip() or SETTING.match(what):
+        raise PhraseError(
+            "there is no phrase", got=what.strip() or "nothing", do='say which: wakewright train "hey katya"'
+        )
     for path in audio:
         find_audio(path)
     if audio:
@@ -172,6 +178,6 @@ def _resume_words(recipe: Recipe, output_dir: Path, resumed: Run | None) -> str:
     if resumed is not None:
         return f"wakewright train --resume {resumed.folder}"
     folders = Run.all(output_dir, recipe.phrase)
-    if folders and Run.open(folders[-1]).status == "interrupted":
+    if folders and Run.open(folders[-1]).status in ("created", "interrupted"):
         return f"wakewright train --resume {folders[-1]}"
     return "the same command again"
