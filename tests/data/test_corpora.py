@@ -120,3 +120,11 @@ def test_headers_alone_are_read(tmp_path: Path) -> None:
     with path.open("rb+") as stream:
         stream.truncate(44 + size)  # a sparse file: it holds no data at all
     assert scan(Background(noise=(str(path.parent),))).seconds == 3600.0
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))  # Windows
+    said = record(tmp_path / "speech" / "a.wav")
+    assert [(c.path, c.source) for c in scan(Background(speech=("~/speech",)))] == [(str(said), "speech")]
+    assert [c.path for c in own_recordings(["~/speech/a.wav"])] == [str(said)]

@@ -167,9 +167,9 @@ def find_audio(folder: Path | str) -> list[Path]:
     """Every audio file below `folder` in sorted order, or the file itself when `folder` is one.
 
     Links to folders are followed, each real folder once; files whose name begins with a dot are left
-    out. Raises AudioError when there is nothing.
+    out. A `~` is the home folder, as in a shell. Raises AudioError when there is nothing.
     """
-    folder = Path(folder)
+    folder = Path(folder).expanduser()
     if folder.is_file():
         return [folder]
     if not folder.is_dir():

@@ -29,7 +29,7 @@ def scan(background: Background) -> Manifest:
         ("rir", background.rirs),
     )
     for kind, roots in groups:
-        clips += [clip for root in roots for clip in _scan_root(Path(root), kind)]
+        clips += [clip for root in roots for clip in _scan_root(Path(root).expanduser(), kind)]
     unique = {(clip.kind, clip.path): clip for clip in reversed(clips)}
     return Manifest(tuple(clip for key, clip in reversed(unique.items())))
 

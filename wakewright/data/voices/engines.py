@@ -29,7 +29,7 @@ def all_engines(recipe: Recipe | None = None) -> list[Engine]:
         Pico(),
         Mbrola(),
         RHVoice(),
-        Piper(Path(folder) if folder else None),
+        Piper(Path(folder).expanduser() if folder else None),
         Command(recipe.voices.command if recipe else ()),
     ]
 
