@@ -23,8 +23,9 @@ from wakewright.data.lexicon import is_vowel_letter, letters, lexicon
 from wakewright.data.phonemes import Phonemes, distance, gap, is_vowel, phonemes, span_distance, spelt_out
 
 TELL_APART = 0.55
-"""A near miss differs in this share of the phrase's phonemes: nearer by is how somebody else says the phrase itself,
-and a model taught to refuse that refuses people with another accent."""
+"""An invented near miss differs in this share of the phrase's phonemes. Nearer by lies how somebody else says the phrase
+itself, and a model taught to refuse that refuses people with another accent; only words that people really say
+("can you put a", for "computer") are worth that risk."""
 _BANDS = (0.5, 0.3, 0.2)
 """Shares of the near misses drawn from the nearest, the middle and the farthest third of the useful distances."""
 _FARTHEST = 0.9
@@ -109,7 +110,8 @@ def near_misses(recipe: Recipe, count: int, rng: np.random.Generator) -> list[st
     # what one source lacks, the last makes up for, and at last at any distance that tells it apart
     for turn, name in enumerate(("pieces", "words", "invented", "invented", "invented")):
         wanted = min(count, len(texts) + quota[name])
-        bands = _Bands(sound, wanted - len(texts), picky=turn < 4)
+        apart = TELL_APART * sound.size if name == "invented" else 0.0
+        bands = _Bands(sound, wanted - len(texts), apart, picky=turn < 4)
         for text in itertools.islice(sources[name], _TRIES * max(1, quota[name])):
             if len(texts) >= wanted:
                 break
@@ -124,10 +126,10 @@ def near_misses(recipe: Recipe, count: int, rng: np.random.Generator) -> list[st
 class _Bands:
     """Keeps the near misses from crowding at one distance: each band of distances has its share."""
 
-    def __init__(self, sound: Sound, count: int, *, picky: bool) -> None:
+    def __init__(self, sound: Sound, count: int, apart: float, *, picky: bool) -> None:
         self._picky = picky
         self._nearest = sound.limit
-        self._low = max(sound.limit, TELL_APART * sound.size)
+        self._low = max(sound.limit, apart)
         self._high = max(_FARTHEST * sound.size, self._low + 0.1)
         self._left = [math.ceil(share * count) for share in _BANDS]
         self._refused = 0
