@@ -21,6 +21,10 @@ import peers
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.detect.detector import Detector
 
+PEERS = {
+    "pymicro-wakeword": "pymicro-wakeword's model and loop, 5 min",
+    "pyopen-wakeword": "pyopen-wakeword's head on this project's front end, 5 min",
+}
 LIVE = 1280
 """Samples in a piece of a live stream: 80 ms."""
 
@@ -85,7 +89,7 @@ def main() -> None:
         measure(f"{name}, 80 ms pieces", lambda d=detector: live(d, short), len(short) / SAMPLE_RATE, asked.repeats)
     for package in peers.PACKAGES if asked.peers else ():
         ear = peers.ear(package, asked.peers)
-        measure(package, lambda e=ear: e.hear(short), len(short) / SAMPLE_RATE, asked.repeats)
+        measure(PEERS[package], lambda e=ear: e.hear(short), len(short) / SAMPLE_RATE, asked.repeats)
 
 
 if __name__ == "__main__":
