@@ -19,7 +19,7 @@ from wakewright.train import loop, objectives, teach
 from wakewright.train.validation import validate
 
 TEACHER_STEPS = 2000
-"""Steps for a teacher's head, which learns in seconds."""
+"""Steps for a teacher's head, which learns in seconds; never more than the model itself gets."""
 
 
 @dataclasses.dataclass
@@ -50,8 +50,16 @@ class Session:
         recipe = self.recipe
         soft = None
         if recipe.train.distill is not None:
+            steps = min(TEACHER_STEPS, recipe.train.steps)
             plain = recipe.train.model_copy(
-                update={"steps": TEACHER_STEPS, "distill": None, "pretrain": None, "freeze_steps": 0, "lr": 1e-3}
+                update={
+                    "steps": steps,
+                    "validate_every": max(1, steps // 4),
+                    "distill": None,
+                    "pretrain": None,
+                    "freeze_steps": 0,
+                    "lr": 1e-3,
+                }
             )
             taught = recipe.model_copy(
                 update={
