@@ -88,7 +88,8 @@ def _dress(axes: Axes, shown: list[Condition], zero: float) -> None:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: "none" if x < 0.99 * left else f"{x:.2g}"))
     axes.set_xlim(zero * (right / left) ** -0.04, right)
-    peak = 100 * max(max(c.curve.high) for c in shown)
+    # the calibrated thresholds' dots may lie above every band
+    peak = 100 * max(max(*c.curve.high, c.chosen.missed.share or 0.0) for c in shown)
     axes.set_ylim(0, min(100.0, max(2.0, peak * 1.06)))
     axes.axvline((zero * left) ** 0.5, color="white", linewidth=4, zorder=2)
     axes.set_xlabel("false accepts per hour", color=INK, fontsize=10)
