@@ -21,5 +21,6 @@ def test_a_threshold_that_misses_more_than_the_band_is_still_on_the_chart() -> N
     assert missed is not None
     assert missed > max(shown[0].curve.high)
     axes = Figure().subplots()
+    axes.plot([1.0], [1.0], label="clean")
     _dress(axes, shown, 0.1)
     assert axes.get_ylim()[1] > 100 * missed

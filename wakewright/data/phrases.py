@@ -23,9 +23,9 @@ from wakewright.data.lexicon import is_vowel_letter, letters, lexicon
 from wakewright.data.phonemes import Phonemes, distance, gap, is_vowel, phonemes, span_distance, spelt_out
 
 TELL_APART = 0.55
-"""An invented near miss differs in this share of the phrase's phonemes. Nearer by lies how somebody else says the phrase
-itself, and a model taught to refuse that refuses people with another accent; only words that people really say
-("can you put a", for "computer") are worth that risk."""
+"""An invented near miss differs in this share of the phrase's phonemes. Nearer by lies how somebody else says the
+phrase itself, and a model taught to refuse that refuses people with another accent; only words that people really
+say ("can you put a", for "computer") are worth that risk."""
 _BANDS = (0.5, 0.3, 0.2)
 """Shares of the near misses drawn from the nearest, the middle and the farthest third of the useful distances."""
 _FARTHEST = 0.9
