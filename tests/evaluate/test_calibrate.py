@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wakewright.core.errors import InputError
-from wakewright.evaluate.calibrate import calibrate, expit, logit, tail_level
+from wakewright.evaluate.calibrate import REACH, calibrate, expit, logit, tail_level
 from wakewright.evaluate.metrics import Negatives, Trial
 
 
@@ -86,6 +86,16 @@ def test_the_tail_lies_never_below_the_highest_peak() -> None:
     assert found.threshold > 0.97
     assert found.standard_error is not None
     assert "extrapolated" in found.notes[0]
+
+
+def test_two_minutes_are_not_stretched_to_an_hour() -> None:
+    rng = np.random.default_rng(5)
+    short = negatives(logistic_peaks(rng, 0.03), 0.03)
+    asked = calibrate(trials(0.9), short, fa_per_hour=0.5)
+    reachable = calibrate(trials(0.9), short, fa_per_hour=1.0 / (REACH * 0.03))
+    assert asked.threshold == reachable.threshold
+    assert any("tells nothing of rates below 6.7 per hour" in note for note in asked.notes)
+    assert not any("tells nothing" in note for note in reachable.notes)
 
 
 def test_too_few_peaks_for_a_tail_say_so() -> None:

@@ -23,6 +23,9 @@ from wakewright.evaluate.shares import error_rates
 
 MIN_TAIL_PEAKS = 8
 """Fewer excesses than this fit no tail."""
+REACH = 5.0
+"""The tail is followed to one event in this many times the hours heard, no further: beyond, the error of the scale,
+multiplied by the distance, would put the threshold where nothing is heard at all."""
 Z = 1.959964
 """Two-sided 95 % of the normal distribution."""
 _EDGE = 2.0**-24  # half a float32 step below 1: a score of exactly 1 still has a logit
@@ -145,9 +148,10 @@ def calibrate(
         return _far_frr(trials, negatives)
     allowed = allowed_count(fa_per_hour, negatives.hours)
     if allowed == 0:
-        tail = tail_level(logit(negatives.peaks), negatives.hours, fa_per_hour)
+        lowest = max(fa_per_hour, 1.0 / (REACH * negatives.hours))
+        tail = tail_level(logit(negatives.peaks), negatives.hours, lowest)
         if tail is not None:
-            return _from_tail(trials, negatives, tail, fa_per_hour)
+            return _from_tail(trials, negatives, tail, fa_per_hour, lowest)
     threshold = det_curve(trials, negatives).operating_at(fa_per_hour).threshold
     notes = []
     if allowed == 0:
@@ -187,8 +191,10 @@ def _counted(
     )
 
 
-def _from_tail(trials: Sequence[Trial], negatives: Negatives, tail: TailLevel, fa_per_hour: float) -> Calibration:
-    """The calibration by extrapolation, never below the highest peak seen."""
+def _from_tail(
+    trials: Sequence[Trial], negatives: Negatives, tail: TailLevel, fa_per_hour: float, lowest: float
+) -> Calibration:
+    """The calibration by extrapolation to the rate `lowest`, never below the highest peak seen."""
     seen = float(just_above(negatives.heights[-1]))
     threshold = min(max(expit(tail.level), seen), 1.0)
     level = float(logit(np.asarray(threshold)))
@@ -198,6 +204,11 @@ def _from_tail(trials: Sequence[Trial], negatives: Negatives, tail: TailLevel, f
         f"the threshold was extrapolated from the {tail.excesses} highest peaks (standard error "
         f"{tail.standard_error:.2g} logits)."
     ]
+    if lowest > fa_per_hour:
+        notes.append(
+            f"So little tells nothing of rates below {lowest:.2g} per hour: the threshold was set for that, and "
+            "false accepts may be more frequent than asked for. More audio would help."
+        )
     if expit(tail.level) > 0.999 or seen > 1.0:
         notes.append("It lies at the very end of the scores: the phrase may be missed often. More audio would help.")
     return Calibration(
