@@ -98,9 +98,11 @@ def test_a_reader_that_stops_early_leaves_no_process() -> None:
 
 
 SCRIPT = """
-import sys, time
+import signal, time
 from wakewright.core.engine import map_processes
 if __name__ == "__main__":
+    # a test run started in the background inherits an ignored Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     print("go", flush=True)
     list(map_processes(time.sleep, [30] * 8, workers=2))
 """
