@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from wakewright.models.layers import MixConv, State, StreamConv
+from wakewright.models.layers import MixConv, State, StreamConv, trunk_then_last
 from wakewright.models.registry import Dimensions
 
 STEM_KERNEL = 5
@@ -76,7 +76,4 @@ class MixedNet(nn.Module):
 
     def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, time, 40) -> (batch, steps) logits."""
-        trunk, last = (None, None) if state is None else (state[:-1], state[-1:])
-        hidden, trunk = self.features(frames, trunk)
-        logits, last = self.classify(hidden, last)
-        return logits, None if trunk is None or last is None else (*trunk, *last)
+        return trunk_then_last(self, frames, state)

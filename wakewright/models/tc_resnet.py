@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from wakewright.models.layers import State, StreamConv, newest
+from wakewright.models.layers import State, StreamConv, newest, trunk_then_last
 from wakewright.models.mixednet import INPUT_SCALE
 from wakewright.models.registry import Dimensions
 
@@ -78,7 +78,4 @@ class TcResNet(nn.Module):
 
     def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, time, 40) -> (batch, steps) logits."""
-        trunk, last = (None, None) if state is None else (state[:-1], state[-1:])
-        hidden, trunk = self.features(frames, trunk)
-        logits, last = self.classify(hidden, last)
-        return logits, None if trunk is None or last is None else (*trunk, *last)
+        return trunk_then_last(self, frames, state)
