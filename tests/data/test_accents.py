@@ -57,7 +57,33 @@ def test_the_share_is_said_by_foreign_voices(tmp_path: Path, monkeypatch: pytest
 
 def test_no_share_means_no_foreign_voice() -> None:
     recipe = Recipe(phrase="computer", voices=Voices(accent_share=0.0))
-    assert spoken._foreign(recipe, ["computer"], np.random.default_rng(0)) == []
+    assert spoken._foreign(recipe, ["computer"], 600, np.random.default_rng(0), apart=False) == []
+
+
+def test_foreign_voices_say_the_rest_as_well() -> None:
+    voices = Voices(engines=("espeak",), positives=240, near_misses=240, sentences=240)
+    for kind, utterances in spoken._script(Recipe(phrase="computer", voices=voices)).items():
+        assert len(utterances) == 240, kind
+        assert 50 <= sum("/en" not in u.voice for u in utterances) <= 70, kind
+
+
+def test_foreign_voices_say_nothing_that_sounds_like_the_phrase() -> None:
+    recipe = Recipe(phrase="computer")
+    sound = Sound.of(recipe)
+    texts = ["computer", "komputer", "compute her", "the weather in Rome", "good evening"]
+    for language in ("de", "it", "ro"):
+        clear = spoken._clear_abroad(recipe, texts, language, 5, np.random.default_rng(0))
+        assert {"the weather in Rome", "good evening"} <= set(clear) < set(texts)
+        assert min(sound.away(text, language) for text in clear) >= TELL_APART * sound.size
+
+
+def test_another_phrase_changes_few_sentences() -> None:
+    voices = Voices(engines=("espeak",), positives=6, near_misses=0, sentences=120, accent_share=0.0)
+    said = [
+        {u.fingerprint for u in spoken._script(Recipe(phrase=phrase, seed=seed, voices=voices))["speech"]}
+        for phrase, seed in (("computer", 1), ("alexa", 2))
+    ]
+    assert len(said[0] & said[1]) >= 110
 
 
 def test_near_misses_stay_clear_of_accents() -> None:

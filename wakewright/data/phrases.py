@@ -67,9 +67,12 @@ class Sound:
         size = sum(map(gap, forms[0]))
         return cls(recipe.language, forms, min(recipe.phrases.min_distance, size / 3), size)
 
-    def away(self, text: str) -> float:
-        """Distance in phonemes of the stretch of `text` that sounds most like the phrase; infinite for silence."""
-        heard = phonemes(text, self.language)
+    def away(self, text: str, language: str | None = None) -> float:
+        """Distance in phonemes of the stretch of `text` that sounds most like the phrase; infinite for silence.
+
+        `language` is the one in which the text is read, if not the phrase's own.
+        """
+        heard = phonemes(text, language or self.language)
         return min(span_distance(form, heard) for form in self.forms) if heard else math.inf
 
     def clear(self, text: str) -> bool:
@@ -160,16 +163,17 @@ def sentences(recipe: Recipe, count: int, rng: np.random.Generator) -> list[str]
 
     English comes from sentence patterns; languages with a word list from its words and numbers in any order; others
     from pseudo-words in the phrase's own script and from numbers in figures, which espeak-ng speaks in the language.
-    Fewer than `count` only when nearly everything sounds like the phrase. Raises PhraseError, RecipeError.
+    Each place in the list has a generator of its own, so that another phrase changes only the sentences that sound
+    like it. Fewer than `count` only when nearly everything sounds like the phrase. Raises PhraseError, RecipeError.
     """
     sound = Sound.of(recipe)
     found: dict[str, None] = {}
-    for _ in range(_TRIES * max(1, count)):
-        if len(found) >= count:
-            break
-        text = grammar.sentence(recipe.language, recipe.phrase, rng)
-        if text not in found and sound.clear(text):
-            found[text] = None
+    for place in rng.spawn(count):
+        for _ in range(_TRIES):
+            text = grammar.sentence(recipe.language, recipe.phrase, place)
+            if text not in found and sound.clear(text):
+                found[text] = None
+                break
     return list(found)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -14,7 +16,7 @@ from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.data import corpora
 from wakewright.data.accents import accents
-from wakewright.data.phrases import near_misses, sentences
+from wakewright.data.phrases import TELL_APART, Sound, near_misses, sentences
 from wakewright.data.scene import SILENT
 from wakewright.data.voices.engines import installed_engines
 from wakewright.data.voices.plan import plan
@@ -26,29 +28,16 @@ ENDINGS = ("", ".", "!", "?", ",")
 
 FEW_LANGUAGES = 6
 """With fewer languages than this none says more than it would among as many."""
+ALWAYS = 2
+"""Seed of the sentences."""
 LONGEST_OWN_S = 10.0
 """An own recording that is longer holds more than the phrase."""
 
 
 def speak(recipe: Recipe, progress: Progress) -> Manifest:
     """Speak everything the recipe asks for. Raises NoVoice, PhraseError, RecipeError, DiskFull."""
-    engines = installed_engines(recipe)
-    rng = np.random.default_rng([recipe.seed, 1])
-    phrase = [text + ending for text in (recipe.phrase, *recipe.phrases.spellings) for ending in ENDINGS]
-    voices = recipe.voices
-    foreign = _foreign(recipe, phrase, rng)
-    at_home = voices.positives - len(foreign)
-    wanted: list[tuple[Kind, list[Utterance]]] = [
-        ("positive", plan(phrase, at_home, engines, recipe, rng) + foreign if at_home else foreign)
-    ]
-    if voices.near_misses:
-        texts = near_misses(recipe, max(40, voices.near_misses // 3), rng)
-        wanted.append(("near_miss", plan(texts, voices.near_misses, engines, recipe, rng)))
-    if voices.sentences:
-        texts = sentences(recipe, voices.sentences, rng)
-        wanted.append(("speech", plan(texts, voices.sentences, engines, recipe, rng)))
     spoken = Manifest()
-    for kind, utterances in wanted:
+    for kind, utterances in _script(recipe).items():
         with progress.stage(f"speak {kind.replace('_', ' ')}", len(utterances), "clips") as bar:
             spoken += speak_all(
                 utterances,
@@ -59,18 +48,62 @@ def speak(recipe: Recipe, progress: Progress) -> Manifest:
     return spoken
 
 
-def _foreign(recipe: Recipe, texts: Sequence[str], rng: np.random.Generator) -> list[Utterance]:
-    """The phrase said by voices of other languages, in equal shares; fewer clips where there are few languages."""
-    languages = accents(recipe)
-    total = recipe.voices.positives * recipe.voices.accent_share
-    count = round(total / max(FEW_LANGUAGES, len(languages)))
+def _script(recipe: Recipe) -> dict[Kind, list[Utterance]]:
+    """Who says what, by kind.
+
+    Sentences are the same whatever phrase and seed, but for those that sound like the phrase, so that the cache has
+    most of them for the next wake word.
+    """
+    voices, rng = recipe.voices, np.random.default_rng([recipe.seed, 1])
+    phrase = [text + ending for text in (recipe.phrase, *recipe.phrases.spellings) for ending in ENDINGS]
+    script: dict[Kind, list[Utterance]] = {"positive": _cast(recipe, phrase, voices.positives, rng)}
+    if voices.near_misses:
+        texts = near_misses(recipe, max(40, voices.near_misses // 3), rng)
+        script["near_miss"] = _cast(recipe, texts, voices.near_misses, rng, apart=True)
+    if voices.sentences:
+        always = np.random.default_rng(ALWAYS)
+        texts = sentences(recipe, voices.sentences, always)
+        script["speech"] = _cast(recipe, texts, voices.sentences, always, apart=True)
+    return script
+
+
+def _cast(
+    recipe: Recipe, texts: Sequence[str], count: int, rng: np.random.Generator, *, apart: bool = False
+) -> list[Utterance]:
+    """`count` utterances of the texts by voices at home and abroad.
+
+    With `apart`, a text that another language reads as it might read the phrase is not given to its voices. The
+    shares are those of the phrase: were the phrase alone said by foreign voices, they would give it away.
+    """
+    foreign = _foreign(recipe, texts, count, rng, apart=apart)
+    at_home = count - len(foreign)
+    return (plan(texts, at_home, installed_engines(recipe), recipe, rng) if at_home else []) + foreign
+
+
+def _foreign(
+    recipe: Recipe, texts: Sequence[str], count: int, rng: np.random.Generator, *, apart: bool
+) -> list[Utterance]:
+    """What voices of other languages say, in equal shares; fewer clips where there are few languages."""
+    languages = accents(recipe) if recipe.voices.accent_share else []
+    each = round(count * recipe.voices.accent_share / max(FEW_LANGUAGES, len(languages)))
     utterances: list[Utterance] = []
-    for language in languages:
+    for language in languages if each else ():
         abroad = recipe.model_copy(update={"language": language})
         engines = [engine for engine in installed_engines(abroad) if engine.voices(language)]
-        if engines and count:
-            utterances += plan(texts, count, engines, abroad, rng)
+        theirs = _clear_abroad(recipe, texts, language, each, rng) if apart else texts
+        if engines and theirs:
+            utterances += plan(theirs, min(each, len(theirs)) if apart else each, engines, abroad, rng)
     return utterances
+
+
+def _clear_abroad(
+    recipe: Recipe, texts: Sequence[str], language: str, count: int, rng: np.random.Generator
+) -> list[str]:
+    """At most `count` of the texts, none of which this language reads as an accent of the phrase."""
+    sound = Sound.of(recipe)
+    drawn = (texts[int(i)] for i in rng.permutation(len(texts)))
+    clear = (text for text in drawn if TELL_APART * sound.size <= sound.away(text, language) < math.inf)
+    return list(itertools.islice(clear, count))
 
 
 def gather(recipe: Recipe) -> Manifest:
