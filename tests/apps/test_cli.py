@@ -255,5 +255,6 @@ def test_raw_audio_on_standard_input_is_read_as_it_comes_and_wav_whole(tmp_path:
     np.testing.assert_allclose(from_wav, samples, atol=1e-4)
     np.testing.assert_allclose(from_raw, samples, atol=1e-4)
     assert list(listen.from_stream(io.BytesIO(b""))) == []
-    with pytest.raises(AudioError):
+    with pytest.raises(AudioError) as broken:
         list(listen.from_stream(io.BytesIO(b"RIFF but no more")))
+    assert "standard input" in str(broken.value)

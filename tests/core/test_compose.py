@@ -237,3 +237,17 @@ def test_field_names_reach_every_leaf() -> None:
     names = set(field_names())
     assert {"phrase", "train", "train.lr", "train.distill.weight", "recordings.paths"} <= names
     assert "phrase" in dump(load_recipe(phrase="x"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "advice"),
+    [
+        ("train.lr=abc", "the default is 0.001"),
+        ("model.name=tiny", "speech_embedding"),
+        ("train.pretrain.lr=x", "0.002"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_a_right_one(setting: str, advice: str) -> None:
+    with pytest.raises(RecipeError) as found:
+        load_recipe(None, [setting], "hey katya")
+    assert advice in found.value.do

@@ -13,7 +13,7 @@ import pytest
 
 from wakewright import Detector
 from wakewright.core.audio import Samples, load
-from wakewright.core.errors import RunError
+from wakewright.core.errors import InputError, RunError
 from wakewright.core.manifest import Manifest
 
 NAMES = ["speech_embedding", "mixednet", "tc_resnet"]
@@ -119,6 +119,13 @@ def test_what_cannot_be_loaded_is_said(exported: dict[str, Path], tmp_path: Path
     (cut / "model.onnx").write_bytes((source / "model.onnx").read_bytes()[:1000])
     with pytest.raises(RunError, match=r"model.onnx is damaged\n  got: .+\n  do:  "):
         Detector.load(cut)
+
+
+def test_other_samples_are_refused(exported: dict[str, Path]) -> None:
+    detector = Detector.load(next(iter(exported.values())))
+    for samples in (np.zeros(1600, np.int16), np.zeros((1600, 2), np.float32)):
+        with pytest.raises(InputError, match="float32"):
+            detector.push(samples)  # type: ignore[arg-type]
 
 
 def test_the_detector_runs_without_torch(exported: dict[str, Path]) -> None:

@@ -208,7 +208,7 @@ def test_synthetic_sound_is_called_so() -> None:
     found = summarise(
         {"clean": words(20, 6.0)}, {"speech": speech(0.5, real=False)}, 0.5, phrase="x", model="m", replicates=20
     )
-    assert any("never heard a real voice" in warning for warning in found.warnings)
+    assert sum("never heard a real voice" in warning for warning in found.warnings) == 1
     assert any("cannot show 0.5 or 1" in warning for warning in found.warnings)
     assert any("Only 20 wake words" in warning for warning in found.warnings)
     assert "never heard a real voice" in html_page(found)
@@ -291,3 +291,17 @@ def test_no_curve_is_drawn_where_the_sound_is_too_short_for_one() -> None:
     short = summarise({"clean": words(20, 6.0)}, {"speech": hiss}, 0.6, phrase="hey", model="mixednet", replicates=20)
     assert short.conditions[0].curve.false_accepts == (0, 1)
     assert "DET curve" not in html_page(short)
+
+
+def test_what_was_never_heard_is_said_once() -> None:
+    heard = speech(0.5, real=False)
+    found = summarise(
+        {"clean": words(20, 6.0)},
+        {"speech": heard},
+        0.5,
+        phrase="x",
+        model="m",
+        calibration=calibrate(words(20, 6.0), heard),
+        replicates=20,
+    )
+    assert sum("never heard a real voice" in warning for warning in found.warnings) == 1

@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticUndefined
 
 from wakewright.core import yamltext
 from wakewright.core.errors import RecipeError
@@ -244,8 +244,21 @@ def _problem(detail: ErrorDetails) -> tuple[str, str, str, str]:
     if detail["type"] == "literal_error" and isinstance(value, str):
         expected = re.findall(r"'([^']*)'", str(detail.get("ctx", {}).get("expected", "")))
         close = difflib.get_close_matches(value, expected, n=1)
-        do = f"did you mean {close[0]}?" if close else ""
+        do = (f"did you mean {close[0]}? " if close else "") + f"there are: {', '.join(expected)}"
+    elif path in field_names() and (usual := _default(path)) is not None:
+        do = f"the default is {_short(usual)}"
     return path, reason, _short(value), do
+
+
+def _default(path: str) -> Any:
+    """What the setting with this dotted name is when nothing is said; None where it must be given."""
+    node: type[Node] | None = Recipe
+    *above, leaf = path.split(".")
+    for name in above:
+        node = _node_type(node.model_fields[name].annotation) if node else None
+    usual = node.model_fields[leaf].default if node else None
+    usual = list(usual) if isinstance(usual, tuple) else usual
+    return None if isinstance(usual, Node) or usual is PydanticUndefined else usual
 
 
 def nearest(path: str) -> str | None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from wakewright.core.audio import load, rms
 from wakewright.core.engine import cores
-from wakewright.core.errors import AudioError
+from wakewright.core.errors import AudioError, NoVoice
 from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
@@ -113,7 +113,12 @@ def gather(recipe: Recipe) -> Manifest:
     used, that is silent, or that is too long to hold the phrase once. Of the background only headers are read.
     Raises NoVoice when nobody could speak.
     """
-    installed_engines(recipe)
+    if not any(engine.voices(recipe.language) for engine in installed_engines(recipe)):
+        raise NoVoice(
+            f"no installed synthesiser speaks {recipe.language!r}",
+            got="asked " + ", ".join(engine.name for engine in installed_engines(recipe)),
+            do="check the language, or install one that speaks it (see: wakewright voices)",
+        )
     own = corpora.own_recordings(recipe.recordings.paths) if recipe.recordings else Manifest()
     for clip in own:
         if clip.seconds > LONGEST_OWN_S:

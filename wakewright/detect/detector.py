@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
-from wakewright.core.errors import RunError
+from wakewright.core.errors import InputError, RunError
 from wakewright.core.recipe import Policy
 from wakewright.detect.policy import PolicyState, Scores
 from wakewright.dsp import frontend
@@ -130,7 +130,7 @@ class Detector:
         self._frames = self._frames[:0]
 
     def push(self, samples: Samples) -> list[Detection]:
-        """(n,) float32 16 kHz, any n -> the detections they complete."""
+        """(n,) float32 16 kHz, any n -> the detections they complete. Raises InputError for other samples."""
         return [fire for piece in _pieces(samples) for fire in self._push(piece)[1]]
 
     def score(self, samples: Samples) -> Scores:
@@ -162,5 +162,11 @@ def _damaged(path: Path, why: str) -> RunError:
 
 
 def _pieces(samples: Samples) -> Iterator[Samples]:
+    if samples.dtype != np.float32 or samples.ndim != 1:
+        raise InputError(
+            "the detector takes (n,) float32 samples between -1 and 1, 16 kHz, one channel",
+            got=f"{samples.dtype} of shape {samples.shape}",
+            do="convert 16-bit samples with samples.astype(np.float32) / 32768, and average the channels",
+        )
     for start in range(0, len(samples), PIECE):
         yield samples[start : start + PIECE]

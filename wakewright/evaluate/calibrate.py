@@ -26,6 +26,7 @@ MIN_TAIL_PEAKS = 8
 REACH = 5.0
 """The tail is followed to one event in this many times the hours heard, no further: beyond, the error of the scale,
 multiplied by the distance, would put the threshold where nothing is heard at all."""
+SYNTHETIC_ALONE = "The threshold was set on synthetic sound alone: it has never heard a real voice."
 Z = 1.959964
 """Two-sided 95 % of the normal distribution."""
 _EDGE = 2.0**-24  # half a float32 step below 1: a score of exactly 1 still has a logit
@@ -248,7 +249,7 @@ def _far_frr(trials: Sequence[Trial], negatives: Negatives) -> Calibration:
 def _evidence(negatives: Negatives) -> list[str]:
     """What the hours behind a threshold are worth."""
     if negatives.real_hours <= 0:
-        return ["The threshold was set on synthetic sound alone: it has never heard a real voice."]
+        return [SYNTHETIC_ALONE]
     if negatives.real_hours < 6:
         return [f"Set on {negatives.real_hours:.2g} h of real recordings: under 6 h the rate is a rough estimate."]
     return []

@@ -10,7 +10,7 @@ import numpy as np
 from wakewright.core.errors import InputError
 from wakewright.core.manifest import Manifest
 from wakewright.evaluate.bootstrap import REPLICATES, bootstrap_frr
-from wakewright.evaluate.calibrate import Calibration
+from wakewright.evaluate.calibrate import SYNTHETIC_ALONE, Calibration
 from wakewright.evaluate.metrics import DetCurve, Negatives, Trial, allowed_count, det_curve, no_negatives
 from wakewright.evaluate.result import (
     Breakdown,
@@ -82,7 +82,7 @@ def summarise(
             for s in worst_sources(sum(negatives.values(), no_negatives()), threshold)
         ),
         histogram=_histogram(headline, main),
-        warnings=_warnings(headline, main, rates) + (calibration.notes if calibration else ()),
+        warnings=_warnings(headline, main, rates) + _notes(calibration, main),
     )
 
 
@@ -178,11 +178,17 @@ def _origin(calibration: Calibration | None) -> str:
     return f"chosen {how} on {calibration.hours:.2g} h of validation audio"
 
 
+def _notes(calibration: Calibration | None, negatives: Negatives) -> tuple[str, ...]:
+    """What the calibration has to say, but for what the measurement says already."""
+    said = SYNTHETIC_ALONE if negatives.real_hours <= 0 else None
+    return tuple(note for note in calibration.notes if note != said) if calibration else ()
+
+
 def _warnings(trials: Sequence[Trial], negatives: Negatives, rates: Sequence[float]) -> tuple[str, ...]:
     """What a reader must know before believing the numbers."""
     found = []
     if negatives.real_hours <= 0:
-        found.append("This false-accept figure has never heard a real voice: all the sound was synthetic.")
+        found.append(NEVER_REAL)
     elif negatives.real_hours < 0.9 * negatives.hours:
         found.append(
             f"Only {negatives.real_hours:.2g} of the {negatives.hours:.2g} h behind the false-accept figure are real."
@@ -200,6 +206,10 @@ def _warnings(trials: Sequence[Trial], negatives: Negatives, rates: Sequence[flo
     return tuple(found)
 
 
+NEVER_REAL = (
+    "This false-accept figure has never heard a real voice: it comes from synthetic speech and noise alone and says "
+    "little about a home. Name folders of real speech and noise in the recipe (background.speech, background.noise)."
+)
 UNSTATED = "not stated"
 """Licence of clips that came without one, such as own recordings."""
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from wakewright.data.store import Track, decode
+
+Real = TypeVar("Real", np.float32, np.float64)
 
 
 @torch.no_grad()
@@ -44,12 +46,12 @@ def per_frame(model: Any, track: Track, scores: list[NDArray[np.float32]]) -> ND
     return out
 
 
-def onto(teacher: NDArray[np.float32], source: Track, target: Track) -> NDArray[np.float32]:
+def onto(teacher: NDArray[Real], source: Track, target: Track) -> NDArray[Real]:
     """Per-frame values of one track laid onto another, each frame taking the latest value not after it.
 
     Frames before the first value get NaN.
     """
-    out = np.full(int(target.starts[-1]), np.nan, np.float32)
+    out = np.full(int(target.starts[-1]), np.nan, teacher.dtype)
     ends_target, ends_source = target.ends(), source.ends()
     for stream in range(len(target.starts) - 1):
         a, b = source.starts[stream], source.starts[stream + 1]

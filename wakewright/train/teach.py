@@ -43,8 +43,7 @@ def pretrain(
     together = nn.ModuleList([model, readout])
     track = store.tracks["speech_embedding"]
     mean, std = statistics(track)
-    targets = (decode(track.name, track.frames[:]) - mean) / (std + 1e-3)
-    place = onto(np.arange(len(targets), dtype=np.float32), track, sampler.track)
+    place = onto(np.arange(len(track.frames), dtype=np.float64), track, sampler.track)
     optimiser = torch.optim.AdamW(together.parameters(), lr=settings.lr, weight_decay=0.01)
     plan = Train(steps=settings.steps, lr=settings.lr)
     first = 0
@@ -65,7 +64,8 @@ def pretrain(
         features = features[:, features.shape[1] - batch.ends.shape[1] :]
         where = place[batch.ends]
         known = ~np.isnan(where)
-        wanted = torch.from_numpy(targets[where[known].astype(np.int64)])
+        heard = decode(track.name, track.frames[where[known].astype(np.int64)])
+        wanted = torch.from_numpy((heard - mean) / (std + 1e-3))
         loss = imitate(readout(features)[torch.from_numpy(known)], wanted)
         if not torch.isfinite(loss):
             raise TrainingDiverged(

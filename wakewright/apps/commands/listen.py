@@ -51,13 +51,18 @@ def from_stream(stream: BinaryIO) -> Iterator[Samples]:
     import numpy as np
 
     from wakewright.core.audio import load
+    from wakewright.core.errors import AudioError
 
     start = stream.read(4)
     if start == b"RIFF":
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder, "stdin.wav")
             path.write_bytes(start + stream.read())
-            yield load(path)
+            try:
+                yield load(path)
+            except AudioError as error:
+                what = error.what.replace(str(path), "the WAV on standard input")
+                raise AudioError(what, got=error.got, do="send a whole WAV file, or raw 16-bit samples") from error
         return
     rest = start
     while True:

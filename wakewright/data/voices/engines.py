@@ -65,9 +65,9 @@ def installed_engines(recipe: Recipe) -> list[Engine]:
 
 
 def _unknown(name: str, known: Sequence[str]) -> RecipeError:
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.0)
+    near = difflib.get_close_matches(name, known, n=1)
     return RecipeError(
         "voices.engines: no such engine",
         got=repr(name),
-        do=f"did you mean {near[0]!r}? There are: {', '.join(known)}",
+        do=(f"did you mean {near[0]!r}? " if near else "") + f"there are: {', '.join(known)}",
     )
