@@ -15,7 +15,7 @@ from wakewright.data import streams
 
 TEST_SHARE = 0.15
 """Share of the speakers kept for the measurement at the end of training."""
-MANY_SPEAKERS = 6
+MANY_SPEAKERS = 12
 """A synthesiser with fewer voices gives none of them away: training needs each more than validation does."""
 OFFSET = {"train": 0, "validation": 1000, "test": 2000}
 """Added to the seed, so that no room or place is shared between the parts."""

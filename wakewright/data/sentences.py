@@ -31,8 +31,11 @@ PATTERNS = (
     "{adjective} {plural} {verb} {adjective} {plural}", "he was {doing} a {noun} while we were {doing}",
     "which of these {number} {plural} would {name} {verb}", "oh {name} you are so {adjective}",
     "{plural} and {plural}", "{number} {number} {number} {number}", "open the {noun} and close the {noun}",
+    "hey {assistant}", "okay {assistant} {verb} the {noun}", "{assistant} turn off the {noun}", "hello {assistant}",
+    "{assistant} what is the {noun} in {place}", "{assistant} {assistant}",
 )  # fmt: skip
-"""Sentence patterns for English; a name in braces is a section of the word list."""
+"""Sentence patterns for English; a name in braces is a section of the word list. Homes with one assistant often have
+another, whose name must not wake ours: a tenth of the sentences calls one."""
 
 
 def sentence(language: str, phrase: str, rng: np.random.Generator) -> str:
