@@ -145,7 +145,8 @@ def run_cell(cell: Cell, speech: Path, background: Sequence[str], out: Path, set
     if path.exists():
         return
     run, seconds = train(cell, background, out, settings)
-    words, others = real.measure(real.read_material(speech, cell.word, apart=APART), run.folder)
+    material = real.read_material(speech, cell.word, apart=APART)
+    words, others = real.measure(material, run.folder, workers=run.recipe.engine.workers)
     threshold = json.loads(run.metadata_path.read_text())["threshold"]
     write_json(
         path,

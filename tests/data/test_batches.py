@@ -17,7 +17,7 @@ from wakewright.dsp.micro import HOP, WINDOW, dequantise
 STREAM = 2000
 """Frames per stream (20 s)."""
 GEOMETRY = Geometry(receptive_field=50, stride=3, steps=4)
-PLAIN = Augment(tempo=(1.0, 1.0), vtlp=0.0, spec_time=0, spec_freq=0)
+PLAIN = Augment(tempo=(1.0, 1.0), vtlp=0.0, spec_time=0, spec_freq=0, hidden_share=0.0)
 TRAIN = Train(batch_size=100, positive_share=0.25, near_miss_share=0.1, hard_share=0.2)
 
 EVENTS = (
@@ -86,7 +86,7 @@ def test_labels_follow_the_words() -> None:
         here = [(a, b) for a, b, s in words if s == stream]
         if frame % STREAM < GEOMETRY.receptive_field - 1:
             expected = IGNORE
-        elif any(b - batches.EARLY_S <= at < b + batches.LATE_S for _, b in here):
+        elif any(b - batches.EARLY_S <= at < b + batches.SURE_S for _, b in here):
             expected = POSITIVE
         elif any((a + b) / 2 <= at < a + GEOMETRY.receptive_field * 0.01 + 0.03 for a, b in here):
             expected = IGNORE
@@ -95,9 +95,17 @@ def test_labels_follow_the_words() -> None:
         near_an_edge = any(
             abs(at - edge) < 0.011
             for a, b in here
-            for edge in (b - batches.EARLY_S, b + batches.LATE_S, (a + b) / 2, a + 0.53)
+            for edge in (b - batches.EARLY_S, b + batches.SURE_S, (a + b) / 2, a + 0.53)
         )
         assert near_an_edge or labels[frame] == expected, (frame, at)
+
+
+def test_a_word_stays_positive_for_longer_where_the_receptive_field_still_holds_it() -> None:
+    labels = label_frames(store(), store().tracks["micro"], 200)
+    at = seconds(np.arange(STREAM))
+    after = (at > 5.8 + batches.SURE_S) & (at < 5.8 + batches.LATE_S - 0.02)
+    assert after.any()
+    assert (labels[:STREAM][after] == POSITIVE).all()
 
 
 def test_a_long_receptive_field_ignores_steps_that_still_hold_the_whole_word() -> None:
@@ -120,7 +128,7 @@ def test_each_class_has_its_share_of_the_batch() -> None:
         at, stream = seconds(anchors), anchors // STREAM
         words = drawn.labels[anchors] == POSITIVE
         own = words & (stream == 0) & (at > 12) & (at < 13.1)
-        close = (stream == 0) & (np.abs(at - 8.7) < 0.5)
+        close = (stream == 0) & (at > 8.2) & (at < 9.45)
         real = (stream == 1) & (((at > 2) & (at < 6.6)) | ((at > 8) & (at < 11.6)))
         counts += [words.sum(), own.sum(), close.sum(), np.isin(anchors, hard).sum(), real.sum()]
     words, own, close, mined, real = counts / 20
@@ -217,16 +225,19 @@ def test_a_warp_of_the_channels_moves_a_peak_by_its_factor() -> None:
     np.testing.assert_array_equal(batches._vtlp(frames, 0.0, np.random.default_rng(0)), frames)
 
 
-def test_masked_stripes_hold_silence_or_the_mean_of_an_embedding() -> None:
+def test_what_is_hidden_holds_silence_or_the_mean_of_an_embedding() -> None:
     whole = store()
-    settings = Augment(spec_time=2, spec_freq=2)
+    settings = Augment(spec_time=2, hidden_share=0.3)
     drawn = Sampler(whole, MANIFEST, "speech_embedding", Geometry(16, 1, 3), TRAIN, settings, seed=1)
     mean = whole.tracks["speech_embedding"].frames.astype(np.float32).mean(axis=0)
     batch = drawn.batch(0)
     wanted = whole.tracks["speech_embedding"].frames[batch.ends[:, -1]].astype(np.float32)
     newest = batch.frames[:, -1]
     masked = newest != wanted
-    assert 0.02 < masked.mean() < 0.5
+    assert 0.25 < masked.mean() < 0.5
+    gone = (batch.frames == batch.frames[:, :1]).all(axis=1).mean(axis=1)
+    assert gone.mean() == pytest.approx(0.3, abs=0.03)  # hidden throughout the example, and others in each
+    assert gone.std() > 0.02
     np.testing.assert_allclose(newest[masked], np.broadcast_to(mean, newest.shape)[masked], rtol=1e-3)
     micro = sampler(PLAIN.model_copy(update={"spec_time": 2, "spec_freq": 2})).batch(0)
     plain = sampler().windows(micro.ends[:, -1]).frames

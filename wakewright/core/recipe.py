@@ -133,7 +133,9 @@ class Augment(Node):
     spec_time: Annotated[int, Field(ge=0)] = 2
     """SpecAugment: time stripes blanked per example."""
     spec_freq: Annotated[int, Field(ge=0)] = 2
-    """SpecAugment: frequency stripes blanked per example."""
+    """SpecAugment: frequency stripes blanked per example, micro front end only."""
+    hidden_share: Share = 0.85
+    """Share of the speech embedding's channels that are hidden in each example, and so never all seen at once."""
     vtlp: Annotated[float, Field(ge=0.0, le=0.5)] = 0.18
     """Largest warp of the frequency axis (vocal tract length), micro front end only."""
     tempo: Span = (0.86, 1.35)
@@ -161,7 +163,7 @@ class Distill(Node):
 class Train(Node):
     """The optimisation."""
 
-    steps: PositiveInt = 3000
+    steps: PositiveInt = 1500
     """Optimiser steps."""
     batch_size: PositiveInt = 128
     """Windows per step."""
@@ -191,7 +193,7 @@ class Train(Node):
     """Largest gradient norm."""
     freeze_steps: Annotated[int, Field(ge=0)] = 0
     """First steps in which only the last layer learns (after pretraining)."""
-    validate_every: PositiveInt = 300
+    validate_every: PositiveInt = 250
     """Steps between evaluations on streamed validation audio."""
     patience: Annotated[int, Field(ge=0)] = 0
     """Evaluations without a better checkpoint before training stops early; 0 never stops early."""

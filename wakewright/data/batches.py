@@ -23,8 +23,10 @@ from wakewright.dsp.frontend import Frames
 IGNORE, NEGATIVE, POSITIVE = -1, 0, 1
 EARLY_S = 0.06
 """A step this long before the end of the word may already fire."""
-LATE_S = 0.45
+SURE_S = 0.45
 """For this long after the end of the word a step must fire; long enough for the smoothing to fill up."""
+LATE_S = 0.7
+"""And for this long while the receptive field still holds all of it: a peak that lasts survives the smoothing."""
 SEEN_SHARE = 0.5
 """Once this share of the word is heard a step is no longer held against the model."""
 
@@ -78,7 +80,9 @@ def label_frames(
         _mark(labels, track, event, int(event["start"]) + int(SEEN_SHARE * length), still_whole, IGNORE)
     for event in positives:
         end = int(event["end"])
-        _mark(labels, track, event, end - int(EARLY_S * SAMPLE_RATE), end + int(LATE_S * SAMPLE_RATE), POSITIVE)
+        whole = min(int(event["start"]) + heard, end + int(LATE_S * SAMPLE_RATE))
+        last = max(whole, end + int(SURE_S * SAMPLE_RATE))
+        _mark(labels, track, event, end - int(EARLY_S * SAMPLE_RATE), last, POSITIVE)
     for start in track.starts[:-1]:
         labels[start : start + receptive_field - 1] = IGNORE
     return labels
@@ -192,7 +196,7 @@ class Sampler:
         )
 
     def windows(self, ends: NDArray[np.int64], rng: np.random.Generator | None = None) -> Batch:
-        """Windows ending at these frames; with `rng`, stretched, warped and masked as the recipe says."""
+        """Windows ending at these frames; with `rng`, stretched, warped and hidden in part as the recipe says."""
         geometry, count = self.geometry, len(ends)
         ends = np.minimum(ends, len(self.labels) - 1)
         back = np.arange(geometry.frames)[::-1][None, :]
@@ -207,7 +211,11 @@ class Sampler:
         if rng is not None:
             if warp:
                 frames = _vtlp(frames, self.augment.vtlp, rng)
-            _mask(frames, self.augment, self._blank, rng)
+            _mask(frames, self.augment.spec_time, self._blank, rng)
+            if self.track.name == "micro":
+                _mask(frames, self.augment.spec_freq, self._blank, rng, channels=True)
+            else:
+                _hide(frames, self.augment.hidden_share, self._blank, rng)
         # a step that reaches over the start of its stream counts as the stream's first frame, which has neither
         # label nor teacher
         first = self.track.starts[np.searchsorted(self.track.starts, ends, side="right") - 1][:, None]
@@ -239,15 +247,29 @@ def _vtlp(frames: Frames, largest: float, rng: np.random.Generator) -> Frames:
     return np.asarray(np.matmul(frames, weights), np.float32)
 
 
-def _mask(frames: Frames, augment: Augment, blank: NDArray[np.float32], rng: np.random.Generator) -> None:
-    """SpecAugment (Park et al., 2019) in place: blank stripes of time (up to 8 %) and channels (up to 12 %)."""
-    count, length, channels = frames.shape
-    for _ in range(augment.spec_time):
-        stripe = _stripes(count, length, max(1, length // 12), rng)
-        np.copyto(frames, blank, where=stripe[:, :, None])
-    for _ in range(augment.spec_freq):
-        stripe = _stripes(count, channels, max(1, channels // 8), rng)
-        np.copyto(frames, blank, where=stripe[:, None, :])
+def _mask(
+    frames: Frames, count: int, blank: NDArray[np.float32], rng: np.random.Generator, *, channels: bool = False
+) -> None:
+    """SpecAugment (Park et al., 2019) in place: blank stripes of time (up to 8 %) or of channels (up to 12 %)."""
+    rows, length, width = frames.shape
+    for _ in range(count):
+        if channels:
+            hidden = _stripes(rows, width, max(1, width // 8), rng)[:, None, :]
+        else:
+            hidden = _stripes(rows, length, max(1, length // 12), rng)[:, :, None]
+        np.copyto(frames, blank, where=hidden)
+
+
+def _hide(frames: Frames, share: float, blank: NDArray[np.float32], rng: np.random.Generator) -> None:
+    """Blank this share of the channels in place, other ones in each example.
+
+    The channels of an embedding have no order, so stripes of them mean nothing. A head that finds the phrase in any
+    few of them (Ho, "The Random Subspace Method", 1998) has learnt the phrase, and not the values by which
+    synthesisers say it.
+    """
+    rows, _, width = frames.shape
+    hidden = rng.random((rows, width)) < share
+    np.copyto(frames, blank, where=hidden[:, None, :])
 
 
 def _stripes(count: int, length: int, longest: int, rng: np.random.Generator) -> NDArray[np.bool_]:
