@@ -17,7 +17,7 @@ from wakewright.dsp.micro import HOP, WINDOW, dequantise
 STREAM = 2000
 """Frames per stream (20 s)."""
 GEOMETRY = Geometry(receptive_field=50, stride=3, steps=4)
-PLAIN = Augment(tempo=(1.0, 1.0), vtlp=0.0, spec_time=0, spec_freq=0, hidden_share=0.0)
+PLAIN = Augment(tempo=(1.0, 1.0), vtlp=0.0, spec_time=0, spec_freq=0)
 TRAIN = Train(batch_size=100, positive_share=0.25, near_miss_share=0.1, hard_share=0.2)
 
 EVENTS = (
@@ -227,17 +227,14 @@ def test_a_warp_of_the_channels_moves_a_peak_by_its_factor() -> None:
 
 def test_what_is_hidden_holds_silence_or_the_mean_of_an_embedding() -> None:
     whole = store()
-    settings = Augment(spec_time=2, hidden_share=0.3)
+    settings = Augment(spec_time=3)
     drawn = Sampler(whole, MANIFEST, "speech_embedding", Geometry(16, 1, 3), TRAIN, settings, seed=1)
     mean = whole.tracks["speech_embedding"].frames.astype(np.float32).mean(axis=0)
     batch = drawn.batch(0)
     wanted = whole.tracks["speech_embedding"].frames[batch.ends[:, -1]].astype(np.float32)
     newest = batch.frames[:, -1]
     masked = newest != wanted
-    assert 0.25 < masked.mean() < 0.5
-    gone = (batch.frames == batch.frames[:, :1]).all(axis=1).mean(axis=1)
-    assert gone.mean() == pytest.approx(0.3, abs=0.03)  # hidden throughout the example, and others in each
-    assert gone.std() > 0.02
+    assert 0.02 < masked.mean() < 0.5
     np.testing.assert_allclose(newest[masked], np.broadcast_to(mean, newest.shape)[masked], rtol=1e-3)
     micro = sampler(PLAIN.model_copy(update={"spec_time": 2, "spec_freq": 2})).batch(0)
     plain = sampler().windows(micro.ends[:, -1]).frames

@@ -198,7 +198,7 @@ def test_a_loss_that_is_not_finite_names_step_and_clips(toy: Any, tmp_path: Path
             tmp_path,
             toy.train(mine_every=0, steps=10),
             store=broken,
-            augment=Augment(spec_time=0, spec_freq=0, hidden_share=0.0),
+            augment=Augment(spec_time=0, spec_freq=0),
         )
     assert "clip-40.wav" in caught.value.got
     assert "clip-1" not in caught.value.got  # clips of the other streams are not to blame

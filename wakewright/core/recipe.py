@@ -134,8 +134,6 @@ class Augment(Node):
     """SpecAugment: time stripes blanked per example."""
     spec_freq: Annotated[int, Field(ge=0)] = 2
     """SpecAugment: frequency stripes blanked per example, micro front end only."""
-    hidden_share: Share = 0.85
-    """Share of the speech embedding's channels that are hidden in each example, and so never all seen at once."""
     vtlp: Annotated[float, Field(ge=0.0, le=0.5)] = 0.18
     """Largest warp of the frequency axis (vocal tract length), micro front end only."""
     tempo: Span = (0.86, 1.35)

@@ -214,8 +214,6 @@ class Sampler:
             _mask(frames, self.augment.spec_time, self._blank, rng)
             if self.track.name == "micro":
                 _mask(frames, self.augment.spec_freq, self._blank, rng, channels=True)
-            else:
-                _hide(frames, self.augment.hidden_share, self._blank, rng)
         # a step that reaches over the start of its stream counts as the stream's first frame, which has neither
         # label nor teacher
         first = self.track.starts[np.searchsorted(self.track.starts, ends, side="right") - 1][:, None]
@@ -258,18 +256,6 @@ def _mask(
         else:
             hidden = _stripes(rows, length, max(1, length // 12), rng)[:, :, None]
         np.copyto(frames, blank, where=hidden)
-
-
-def _hide(frames: Frames, share: float, blank: NDArray[np.float32], rng: np.random.Generator) -> None:
-    """Blank this share of the channels in place, other ones in each example.
-
-    The channels of an embedding have no order, so stripes of them mean nothing. A head that finds the phrase in any
-    few of them (Ho, "The Random Subspace Method", 1998) has learnt the phrase, and not the values by which
-    synthesisers say it.
-    """
-    rows, _, width = frames.shape
-    hidden = rng.random((rows, width)) < share
-    np.copyto(frames, blank, where=hidden[:, None, :])
 
 
 def _stripes(count: int, length: int, longest: int, rng: np.random.Generator) -> NDArray[np.bool_]:
