@@ -10,6 +10,7 @@ import torch
 
 from wakewright.core.errors import RunError
 from wakewright.models import registry
+from wakewright.models.embedding_head import EmbeddingHead
 
 
 def _model(name: str) -> torch.nn.Module:
@@ -85,3 +86,22 @@ def test_a_missing_or_foreign_model_file_says_so(tmp_path: Path) -> None:
     torch.save([1, 2], tmp_path / "other.pt")
     with pytest.raises(RunError, match="not a wakewright model"):
         registry.load(tmp_path / "other.pt")
+
+
+def test_channels_are_hidden_for_a_whole_example_and_only_while_learning() -> None:
+    torch.manual_seed(0)
+    head = registry.create(registry.Dimensions("speech_embedding"))
+    assert isinstance(head, EmbeddingHead)
+    head.hide_channels(0.6)
+    seen: list[torch.Tensor] = []
+    head.project.register_forward_hook(lambda _, inputs, __: seen.append(inputs[0].detach()))
+    frames = torch.randn(50, 20, 96)
+    head.train()(frames)
+    head.eval()(frames)
+    learning, listening = seen
+    gone = (learning == 0).all(dim=2)  # (batch, channels)
+    assert gone.float().mean().item() == pytest.approx(0.6, abs=0.03)
+    assert ((learning == 0).any(dim=2) == gone).all()  # throughout the example
+    assert (gone[0] != gone[1]).any()
+    torch.testing.assert_close(learning[~gone], listening[~gone] / 0.4)
+    assert (listening != 0).all()

@@ -181,6 +181,8 @@ class Train(Node):
     """Share of each batch that holds the phrase: the class balance."""
     near_miss_share: Share = 0.06
     """Share of each batch that holds near misses."""
+    hidden_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.6
+    """Share of the speech embedding's channels hidden in each example; on real voices nothing matters more."""
     hard_share: Share = 0.2
     """Share of each batch taken from the mined hard negatives, once there are any."""
     mine_every: Annotated[int, Field(ge=0)] = 500

@@ -18,10 +18,6 @@ from wakewright.models.registry import Dimensions
 WINDOW = 16
 MEMBERS = 4
 """Heads side by side."""
-HIDDEN_SHARE = 0.6
-"""Share of the embedding's channels hidden from the heads in a training example (Ho, "The Random Subspace Method",
-1998): what finds the phrase in any part of them has learnt the phrase, not the few values that tell how
-synthesisers say it. On real voices no other setting matters as much."""
 CHANNELS = 96
 
 
@@ -43,7 +39,7 @@ class EmbeddingHead(nn.Module):
         self.feature_channels = wide * MEMBERS
         self.register_buffer("mean", torch.zeros(CHANNELS))
         self.register_buffer("scale", torch.ones(CHANNELS))
-        self.hide = nn.Dropout1d(HIDDEN_SHARE)
+        self.hide = nn.Dropout1d(0.0)
         self.project = nn.Conv1d(CHANNELS, narrow * MEMBERS, 1)
         self.temporal = nn.Conv1d(narrow * MEMBERS, wide * MEMBERS, WINDOW, groups=MEMBERS)
         self.dropout = nn.Dropout(0.3)
@@ -53,6 +49,14 @@ class EmbeddingHead(nn.Module):
         """Store the mean and standard deviation (channels,) of the training frames."""
         self.mean.copy_(mean)
         self.scale.copy_(1.0 / (std + 1e-3))
+
+    def hide_channels(self, share: float) -> None:
+        """From now on hide this share of the embedding's channels in each training example, others in each.
+
+        After Ho, "The Random Subspace Method", 1998: what finds the phrase in any part of the channels has learnt the
+        phrase, not the few values that tell how synthesisers say it.
+        """
+        self.hide.p = share
 
     def initial_state(self, batch: int) -> State:
         """The state after endless silence."""

@@ -78,9 +78,7 @@ def _quick_head(run: Run, manifest: Manifest, store: Store, progress: Progress) 
     recipe = run.recipe
     torch.set_num_threads(1)
     torch.manual_seed(recipe.seed)
-    head = registry.create(registry.Dimensions("speech_embedding"))
-    mean, std = teach.statistics(store.tracks["speech_embedding"])
-    head.set_statistics(torch.from_numpy(mean), torch.from_numpy(std))
+    head = teach.beginner(registry.Dimensions("speech_embedding"), store, QUICK)
     unheard = frozenset(i for i, clip in enumerate(manifest) if clip.kind == "speech" and clip.real)
     sampler = Sampler(
         store,

@@ -96,10 +96,8 @@ class Session:
     def _fit(self, name: str, recipe: Recipe, objective: objectives.Objective) -> Any:
         torch.set_num_threads(1)
         torch.manual_seed(recipe.seed)
-        model = registry.create(registry.Dimensions(recipe.model.name, recipe.model.width))
-        if hasattr(model, "set_statistics"):
-            mean, std = teach.statistics(self.store.tracks[model.frontend])
-            model.set_statistics(torch.from_numpy(mean), torch.from_numpy(std))
+        dims = registry.Dimensions(recipe.model.name, recipe.model.width)
+        model = teach.beginner(dims, self.store, recipe.train)
         sampler = self._sampler(recipe, model)
         folder = self.run.checkpoints_dir / name
         if recipe.train.pretrain is not None and model.frontend == "micro":

@@ -18,6 +18,8 @@ from wakewright.core.recipe import Pretrain, Train
 from wakewright.data.batches import Sampler
 from wakewright.data.store import Store, Track, decode
 from wakewright.dsp.embedding import CHANNELS
+from wakewright.models import registry
+from wakewright.models.embedding_head import EmbeddingHead
 from wakewright.train.loop import learning_rate
 from wakewright.train.objectives import imitate
 from wakewright.train.scoring import onto, per_frame, score_track
@@ -29,6 +31,16 @@ def statistics(track: Track) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean and standard deviation (channels,) over some ten thousand frames of a track."""
     frames = decode(track.name, track.frames[:: max(1, len(track.frames) // 20_000)])
     return frames.mean(axis=0), frames.std(axis=0)
+
+
+def beginner(dims: registry.Dimensions, store: Store, settings: Train) -> Any:
+    """A new model that knows the scale of what it will hear, and how much of it to hide while it learns."""
+    model = registry.create(dims)
+    if isinstance(model, EmbeddingHead):
+        mean, std = statistics(store.tracks[model.frontend])
+        model.set_statistics(torch.from_numpy(mean), torch.from_numpy(std))
+        model.hide_channels(settings.hidden_share)
+    return model
 
 
 def pretrain(
