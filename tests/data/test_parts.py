@@ -101,3 +101,5 @@ def test_words_are_heard_as_at_home_as_in_training_or_at_one_level() -> None:
     assert level.surroundings.settings.room_share == home.surroundings.settings.room_share
     said = [[item.clip.path for plan in what.plans for item in plan.items] for what in (home, level)]
     assert sorted(said[0]) == sorted(said[1]) == sorted(c.path for c in parts["test"].of("positive"))
+    assert not word_scene(parts, "test", RECIPE, real=True).plans
+    assert len(word_scene(parts, "test", RECIPE, real=False).plans) == len(home.plans)

@@ -158,7 +158,7 @@ def test_the_report_says_what_it_knows_and_what_not(run: Run, told: io.StringIO)
     ]
     assert len({condition.chosen.missed.total for condition in result.conditions}) == 1
     assert any("4 syllables" in line for line in result.advice)
-    assert any("No real voice was heard" in line for line in result.warnings)
+    assert any("never heard a real voice" in line for line in result.warnings)
     assert [history.name for history in result.history]
     page = run.report_path.read_text()
     assert "hey katya" in page

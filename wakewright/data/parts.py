@@ -148,8 +148,16 @@ def training_scene(parts: Parts, recipe: Recipe) -> Scene:
     return scene(parts, "train", COPIES | spoken_copies, recipe)
 
 
-def word_scene(parts: Parts, part: Part, recipe: Recipe, *, hard: bool = False, snr_db: float | None = None) -> Scene:
-    """The phrase alone, each clip once, in mild surroundings or in those of training.
+def word_scene(
+    parts: Parts,
+    part: Part,
+    recipe: Recipe,
+    *,
+    hard: bool = False,
+    snr_db: float | None = None,
+    real: bool | None = None,
+) -> Scene:
+    """The phrase alone, each clip once, in mild surroundings or in those of training; with `real`, only such clips.
 
     With `snr_db` the surroundings are mild but for a background under all of it, this far below the speech of its
     stream; single clips, which differ in level, may lie some decibels nearer to it or farther.
@@ -157,7 +165,8 @@ def word_scene(parts: Parts, part: Part, recipe: Recipe, *, hard: bool = False, 
     settings = None if hard else mild(recipe.augment)
     if snr_db is not None:
         settings = mild(recipe.augment).model_copy(update={"noise_share": 1.0, "snr_db": (snr_db, snr_db)})
-    return scene(parts, part, {("positive", False): 1, ("positive", True): 1}, recipe, salt=1, settings=settings)
+    copies: dict[tuple[Kind, bool], int] = {("positive", r): 1 for r in (False, True) if real in (None, r)}
+    return scene(parts, part, copies, recipe, salt=1, settings=settings)
 
 
 def enough_real(parts: Parts, part: Part) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import shutil
 from pathlib import Path
@@ -68,16 +69,19 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
 
 
 def _words(run: Run, parts: Parts, progress: Progress) -> dict[str, list[Trial]]:
-    """Trials of the test part by condition; the first is the headline."""
-    recipe = run.recipe
-    conditions = {"as at home": scenes.word_scene(parts, "test", recipe)}
-    for snr in SNRS_DB:
-        conditions[f"noise at about {snr:g} dB"] = scenes.word_scene(parts, "test", recipe, snr_db=snr)
-    conditions["as hard as in training"] = scenes.word_scene(parts, "test", recipe, hard=True)
-    return {
-        f"held-out voices, {name}": _trials(_heard(run, f"measure words, {name}", what, progress))
-        for name, what in conditions.items()
-    }
+    """Trials of the test part by condition; the first is the headline. Own recordings are counted by themselves."""
+    found: dict[str, list[Trial]] = {}
+    for who, own in (("held-out voices", False), ("own recordings", True)):
+        scene = functools.partial(scenes.word_scene, parts, "test", run.recipe, real=own)
+        conditions = {"as at home": scene()}
+        if not conditions["as at home"].plans:
+            continue
+        for snr in SNRS_DB:
+            conditions[f"noise at about {snr:g} dB"] = scene(snr_db=snr)
+        conditions["as hard as in training"] = scene(hard=True)
+        for name, what in conditions.items():
+            found[f"{who}, {name}"] = _trials(_heard(run, f"measure {who}, {name}", what, progress))
+    return found
 
 
 def warnings_of(parts: Parts) -> tuple[str, ...]:
