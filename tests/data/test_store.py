@@ -173,3 +173,22 @@ def test_nothing_to_hear_is_an_empty_store(tmp_path: Path) -> None:
         assert nothing.tracks[name].frames.shape == (0, frontend.create(name).channels)
         assert nothing.tracks[name].ends().shape == (0,)
     assert store.VERSION >= 1
+
+
+def test_background_is_heard_once_and_a_damaged_copy_again(
+    spoken: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(tmp_path))
+    clip = spoken.clips[0]
+    first = store.as_recorded(clip)
+    (kept,) = (tmp_path / "heard").iterdir()
+    calls: list[str] = []
+    heard = store._alone
+    monkeypatch.setattr(store, "_alone", lambda c: calls.append(c.path) or heard(c))
+    np.testing.assert_array_equal(store.as_recorded(clip), first)
+    assert not calls
+    for damaged in (b"", kept.read_bytes()[:200], b"nonsense"):
+        kept.write_bytes(damaged)
+        np.testing.assert_array_equal(store.as_recorded(clip), first)
+    assert len(calls) == 3
+    np.testing.assert_array_equal(np.load(kept), first)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE, Samples, load
 from wakewright.core.engine import map_processes
-from wakewright.core.files import disk_errors, fingerprint, write_json
+from wakewright.core.files import cache_dir, disk_errors, fingerprint, write_bytes, write_json
 from wakewright.core.manifest import Clip
 from wakewright.core.progress import Bar
 from wakewright.data import streams
@@ -59,7 +59,23 @@ def _work(
 
 
 def as_recorded(clip: Clip) -> NDArray[Any]:
-    """(frames, 96) float16 speech embedding of a clip alone, with enough hiss around it to fill receptive fields."""
+    """(frames, 96) float16 speech embedding of a clip alone, with enough hiss around it to fill receptive fields.
+
+    Kept in the cache: every wake word listens to the same background. Raises AudioError, DiskFull.
+    """
+    about = Path(clip.path).stat()
+    kept = cache_dir() / "heard" / f"{fingerprint(VERSION, clip.path, about.st_size, about.st_mtime_ns)}.npy"
+    try:
+        frames: NDArray[Any] = np.load(kept)
+    except (OSError, ValueError, EOFError):  # not there yet, or cut off by whatever ended the machine
+        frames = _alone(clip)
+        buffer = io.BytesIO()
+        np.save(buffer, frames)
+        write_bytes(kept, buffer.getvalue())
+    return frames
+
+
+def _alone(clip: Clip) -> NDArray[Any]:
     hiss = np.random.default_rng(0).standard_normal(3 * SAMPLE_RATE, np.float32) * np.float32(1e-4)
     lead, tail = np.split(hiss, [5 * SAMPLE_RATE // 2])
     return encode("speech_embedding", _front("speech_embedding"), np.concatenate([lead, load(clip.path), tail]))

@@ -19,7 +19,7 @@ import torch
 from wakewright.core.engine import map_processes
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Train
+from wakewright.core.recipe import Policy, Train
 from wakewright.core.run import Run
 from wakewright.data.batches import Geometry, Sampler
 from wakewright.data.store import Store, Track, as_recorded
@@ -59,7 +59,8 @@ def suspects(
     if guard is None or not candidates:
         return []
     head = _quick_head(run, manifest, store, progress)
-    peaks = [trial.peak for trial in word_trials(head, words, run.recipe.policy.smoothing)]
+    smoothing = Policy().smoothing  # the head's steps are the embedding's, whatever the recipe's model
+    peaks = [trial.peak for trial in word_trials(head, words, smoothing)]
     if not peaks:
         return []
     level = float(np.quantile(peaks, guard))
@@ -68,7 +69,7 @@ def suspects(
         heard = map_processes(as_recorded, candidates, run.recipe.engine.workers, chunk=16, progress_bar=bar)
         for clip, frames in zip(candidates, heard, strict=True):
             track = Track("speech_embedding", frames, np.array([0, len(frames)]), HOP, 0)
-            scores = smooth(score_track(head, track)[0], run.recipe.policy.smoothing)
+            scores = smooth(score_track(head, track)[0], smoothing)
             if scores.size and scores.max() >= level:
                 found.append(Suspect(clip, float(scores.max()), level))
     return sorted(found, key=lambda suspect: -suspect.score)

@@ -10,7 +10,7 @@ import torch
 
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Recipe
+from wakewright.core.recipe import Policy, Recipe
 from wakewright.core.run import Run
 from wakewright.data.batches import Geometry, Sampler
 from wakewright.data.store import Store
@@ -65,6 +65,7 @@ class Session:
                 update={
                     "train": plain,
                     "model": recipe.model.model_copy(update={"name": "speech_embedding", "width": 1.0}),
+                    "policy": Policy(),  # its steps are 80 ms: the smoothing is counted in them
                 }
             )
             teacher = self._fit("teacher", taught, objectives.cross_entropy(plain.label_smoothing))
