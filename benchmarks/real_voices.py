@@ -17,8 +17,10 @@ import contextlib
 import csv
 import dataclasses
 import functools
+import itertools
 import json
 import re
+import shutil
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -64,6 +66,11 @@ class Cell:
         return f"{self.word}-{self.model}-{self.voices}-{self.seed}"
 
 
+def features(cell: Cell, out: Path) -> Path:
+    """Where the features of a cell are kept until every model has been trained on them."""
+    return out / "features" / f"{cell.word}-{cell.voices}-{cell.seed}"
+
+
 def lay_out(speech: Path, folder: Path) -> list[str]:
     """Links to the background clips as folders by kind, corpus and speaker; returns the recipe's settings."""
     with (speech / "manifest.csv").open(newline="") as file:
@@ -81,10 +88,11 @@ def lay_out(speech: Path, folder: Path) -> list[str]:
 
 
 def train(cell: Cell, background: Sequence[str], out: Path, settings: Sequence[str]) -> tuple[Run, float]:
-    """Train from the text alone; returns the run and the seconds it took."""
+    """Train from the text alone; returns the run and the seconds it took. Models of the same clips share features."""
+    kept = f"engine.features={json.dumps(str(features(cell, out)))}"
     engines = f"voices.engines={json.dumps(list(VOICES[cell.voices]))}"
     layers = [] if cell.model == "speech_embedding" else ["esp32"]
-    words = [f"model.name={cell.model}", *background, engines, f"seed={cell.seed}", *settings]
+    words = [f"model.name={cell.model}", *background, engines, kept, f"seed={cell.seed}", *settings]
     recipe = load_recipe(None, words, cell.word, layers=layers)
     started = time.monotonic()
     run = pipeline.train(recipe, output_dir=out / "runs" / cell.name, progress=Progress())
@@ -219,12 +227,12 @@ def main() -> None:
         background = lay_out(asked.speech.resolve(), (asked.out / "background").resolve())
         for word in asked.words:
             peer_cells(word, asked.speech, asked.out)
-        for seed in asked.seeds:
-            for voices in asked.voices:
-                for model in asked.models:
-                    for word in asked.words:
-                        cell = Cell(word, model, voices, seed)
-                        run_cell(cell, asked.speech, background, asked.out, asked.set)
+        # models on the micro front end first: their features hold the embedding too, but not the other way round
+        models = sorted(asked.models, key=lambda model: model == "speech_embedding")
+        for seed, voices, word in itertools.product(asked.seeds, asked.voices, asked.words):
+            for model in models:
+                run_cell(Cell(word, model, voices, seed), asked.speech, background, asked.out, asked.set)
+            shutil.rmtree(features(Cell(word, "", voices, seed), asked.out), ignore_errors=True)
     print("\n".join(table(asked.out)))
 
 

@@ -82,7 +82,7 @@ def test_a_whole_store_is_opened_and_a_half_written_one_made_again(plans: list[S
     (folder / "store.json").unlink()
     (folder / "micro.npy").write_bytes(before["micro.npy"][:100])
     (folder / "left-over").write_text("of a killed process")
-    assert Store.open(folder, key_of(plans[:1], AROUND, ("micro",))) is None
+    assert Store.open(folder, key_of(plans[:1], AROUND)) is None
     build(folder, plans[:1], AROUND, ("micro",), workers=1)
     assert contents(folder) == before
 
@@ -116,38 +116,55 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_whole(plans: list[Strea
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     assert folder.is_dir()
-    assert Store.open(folder, key_of(plans * 20, AROUND, ("micro",))) is None
+    assert Store.open(folder, key_of(plans * 20, AROUND)) is None
     again = build(folder, plans[:1], AROUND, ("micro",), workers=1)
     assert len(again.tracks["micro"].starts) == 2
 
 
 def test_the_key_changes_with_anything(plans: list[StreamPlan]) -> None:
-    key = key_of(plans, AROUND, FRONTS)
-    assert key == key_of(list(plans), AROUND, FRONTS)
+    key = key_of(plans, AROUND)
+    assert key == key_of(list(plans), AROUND)
     item = plans[0].items[0]
     louder = dataclasses.replace(item, level_db=item.level_db + 0.001)
     other_clip = dataclasses.replace(item, clip=dataclasses.replace(item.clip, path="elsewhere.wav"))
     changed = [
-        (plans[1:], AROUND, FRONTS),
-        (plans, AROUND, ("micro",)),
-        (plans, dataclasses.replace(AROUND, seed=6), FRONTS),
-        (plans, dataclasses.replace(AROUND, backgrounds=("a.wav",)), FRONTS),
-        (plans, dataclasses.replace(AROUND, rirs=("a.wav",)), FRONTS),
-        (plans, dataclasses.replace(AROUND, settings=Augment(rooms=3)), FRONTS),
+        (plans[1:], AROUND),
+        (plans, dataclasses.replace(AROUND, seed=6)),
+        (plans, dataclasses.replace(AROUND, backgrounds=("a.wav",))),
+        (plans, dataclasses.replace(AROUND, rirs=("a.wav",))),
+        (plans, dataclasses.replace(AROUND, settings=Augment(rooms=3))),
         *(
-            ([dataclasses.replace(plans[0], items=(new, *plans[0].items[1:])), *plans[1:]], AROUND, FRONTS)
+            ([dataclasses.replace(plans[0], items=(new, *plans[0].items[1:])), *plans[1:]], AROUND)
             for new in (louder, other_clip)
         ),
-        ([dataclasses.replace(plans[0], lead_s=1.0), *plans[1:]], AROUND, FRONTS),
+        ([dataclasses.replace(plans[0], lead_s=1.0), *plans[1:]], AROUND),
     ]
     assert len({key, *(key_of(*arguments) for arguments in changed)}) == len(changed) + 1
+
+
+def test_the_key_changes_with_a_recording_that_changes(plans: list[StreamPlan], tmp_path: Path) -> None:
+    noise = tmp_path / "noise.wav"
+    noise.write_bytes(b"one")
+    around = dataclasses.replace(AROUND, backgrounds=(str(noise),))
+    before = key_of(plans, around)
+    noise.write_bytes(b"another")
+    assert key_of(plans, around) != before
+
+
+def test_a_store_with_more_front_ends_serves_a_model_that_needs_one(plans: list[StreamPlan], tmp_path: Path) -> None:
+    build(tmp_path / "s", plans[:1], AROUND, FRONTS, workers=1)
+    made = (tmp_path / "s" / "store.json").stat().st_mtime_ns
+    assert build(tmp_path / "s", plans[:1], AROUND, ("micro",), workers=1).tracks.keys() == set(FRONTS)
+    assert (tmp_path / "s" / "store.json").stat().st_mtime_ns == made
+    assert build(tmp_path / "t", plans[:1], AROUND, ("micro",), workers=1).tracks.keys() == {"micro"}
+    assert build(tmp_path / "t", plans[:1], AROUND, FRONTS, workers=1).tracks.keys() == set(FRONTS)
 
 
 def test_a_store_of_another_key_is_made_again(plans: list[StreamPlan], tmp_path: Path) -> None:
     first = build(tmp_path / "s", plans[:1], AROUND, ("micro",), workers=1)
     other = build(tmp_path / "s", plans[1:2], AROUND, ("micro",), workers=1)
     assert not np.array_equal(first.events, other.events)
-    assert Store.open(tmp_path / "s", key_of(plans[:1], AROUND, ("micro",))) is None
+    assert Store.open(tmp_path / "s", key_of(plans[:1], AROUND)) is None
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
@@ -155,7 +172,7 @@ def test_a_full_disk_is_said(plans: list[StreamPlan], tmp_path: Path, monkeypatc
     monkeypatch.setattr(store, "_save", lambda path, *pieces, save=store._save: save(Path("/dev/full"), *pieces))
     with pytest.raises(DiskFull, match=r"no room to write .*s\n  got: No space left"):
         build(tmp_path / "s", plans[:1], AROUND, ("micro",), workers=1)
-    assert Store.open(tmp_path / "s", key_of(plans[:1], AROUND, ("micro",))) is None
+    assert Store.open(tmp_path / "s", key_of(plans[:1], AROUND)) is None
 
 
 def test_pieces_are_stored_as_one_array(tmp_path: Path) -> None:

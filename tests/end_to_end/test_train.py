@@ -105,6 +105,21 @@ def test_everything_promised_is_there(run: Run) -> None:
     assert load_recipe(run.recipe_path) == run.recipe
 
 
+def test_kept_features_serve_another_training(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(run.folder.parents[2] / "cache"))
+    kept = tmp_path / "kept"
+    engine = run.recipe.engine.model_copy(update={"features": str(kept)})
+    recipe = run.recipe.model_copy(update={"engine": engine})
+    first = pipeline.train(recipe, output_dir=tmp_path / "one", progress=Progress(quiet=True))
+    assert same(weights(first), weights(run))
+    made = {path: path.stat().st_mtime_ns for path in kept.rglob("*.json")}
+    assert made
+    slower = recipe.model_copy(update={"train": recipe.train.model_copy(update={"lr": 3e-4})})
+    second = pipeline.train(slower, output_dir=tmp_path / "two", progress=Progress(quiet=True))
+    assert not same(weights(second), weights(run))
+    assert {path: path.stat().st_mtime_ns for path in kept.rglob("*.json")} == made
+
+
 def test_the_metadata_says_all_a_detector_needs(run: Run) -> None:
     about = json.loads(run.metadata_path.read_text())
     wanted = {

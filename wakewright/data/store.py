@@ -63,8 +63,7 @@ def as_recorded(clip: Clip) -> NDArray[Any]:
 
     Kept in the cache: every wake word listens to the same background. Raises AudioError, DiskFull.
     """
-    about = Path(clip.path).stat()
-    kept = cache_dir() / "heard" / f"{fingerprint(VERSION, clip.path, about.st_size, about.st_mtime_ns)}.npy"
+    kept = cache_dir() / "heard" / f"{fingerprint(VERSION, clip.path, _stamp(clip.path))}.npy"
     try:
         frames: NDArray[Any] = np.load(kept)
     except (OSError, ValueError, EOFError):  # not there yet, or cut off by whatever ended the machine
@@ -113,13 +112,13 @@ class Store:
     """Total length of the sound."""
 
     @classmethod
-    def open(cls, folder: Path, key: str) -> Store | None:
-        """The store in `folder` if it is whole and was made for `key`, else None."""
+    def open(cls, folder: Path, key: str, fronts: Sequence[str] = ()) -> Store | None:
+        """The store in `folder` if it is whole, was made for `key` and has these front ends at least; else None."""
         index = folder / "store.json"
         if not index.is_file():
             return None
         about = json.loads(index.read_text(encoding="utf-8"))
-        if about["key"] != key:
+        if about["key"] != key or not about["tracks"].keys() >= set(fronts):
             return None
         tracks = {
             name: Track(
@@ -134,8 +133,10 @@ class Store:
         return cls(tracks, np.load(folder / "events.npy"), about["seconds"])
 
 
-def key_of(plans: Sequence[streams.StreamPlan], surroundings: streams.Surroundings, fronts: tuple[str, ...]) -> str:
-    """Fingerprint of everything a store depends on."""
+def key_of(plans: Sequence[streams.StreamPlan], surroundings: streams.Surroundings) -> str:
+    """Fingerprint of everything a store's sound depends on; files that are not ours count with size and time."""
+    real = {item.clip.path for plan in plans for item in plan.items if item.clip.real}
+    files = sorted(real | set(surroundings.backgrounds) | set(surroundings.rirs))
     return fingerprint(
         VERSION,
         [dataclasses.asdict(p) for p in plans],
@@ -143,8 +144,17 @@ def key_of(plans: Sequence[streams.StreamPlan], surroundings: streams.Surroundin
         surroundings.seed,
         surroundings.rirs,
         surroundings.backgrounds,
-        fronts,
+        [_stamp(path) for path in files],
     )
+
+
+def _stamp(path: str) -> tuple[int, int]:
+    """(size, time of change) of a file; zeros when it is gone, which reading it will tell."""
+    try:
+        about = Path(path).stat()
+    except OSError:
+        return 0, 0
+    return about.st_size, about.st_mtime_ns
 
 
 def build(
@@ -160,8 +170,8 @@ def build(
 
     Work is spread over processes and comes out the same for any number of them. Raises DiskFull.
     """
-    key = key_of(plans, surroundings, fronts)
-    if (whole := Store.open(folder, key)) is not None:
+    key = key_of(plans, surroundings)
+    if (whole := Store.open(folder, key, fronts)) is not None:
         return whole
     shutil.rmtree(folder, ignore_errors=True)
     with disk_errors(folder):
