@@ -64,7 +64,7 @@ def test_foreign_voices_say_the_rest_as_well() -> None:
     voices = Voices(engines=("espeak",), positives=240, near_misses=240, sentences=240)
     for kind, utterances in spoken._script(Recipe(phrase="computer", voices=voices)).items():
         assert len(utterances) == 240, kind
-        assert 50 <= sum("/en" not in u.voice for u in utterances) <= 70, kind
+        assert 40 <= sum("/en" not in u.voice for u in utterances) <= 60, kind
 
 
 def test_foreign_voices_say_nothing_that_sounds_like_the_phrase() -> None:
@@ -78,12 +78,13 @@ def test_foreign_voices_say_nothing_that_sounds_like_the_phrase() -> None:
 
 
 def test_another_phrase_changes_few_sentences() -> None:
-    voices = Voices(engines=("espeak",), positives=6, near_misses=0, sentences=120, accent_share=0.0)
+    voices = Voices(engines=("espeak", "flite"), positives=6, near_misses=0, sentences=160)
     said = [
         {u.fingerprint for u in spoken._script(Recipe(phrase=phrase, seed=seed, voices=voices))["speech"]}
         for phrase, seed in (("computer", 1), ("alexa", 2))
     ]
-    assert len(said[0] & said[1]) >= 110
+    assert all(len(utterances) == 160 for utterances in said)
+    assert len(said[0] & said[1]) >= 105  # three quarters are said at home
 
 
 def test_near_misses_stay_clear_of_accents() -> None:

@@ -75,9 +75,14 @@ def _cast(
     With `apart`, a text that another language reads as it might read the phrase is not given to its voices. The
     shares are those of the phrase: were the phrase alone said by foreign voices, they would give it away.
     """
-    foreign = _foreign(recipe, texts, count, rng, apart=apart)
-    at_home = count - len(foreign)
-    return (plan(texts, at_home, installed_engines(recipe), recipe, rng) if at_home else []) + foreign
+    home, more, abroad = rng.spawn(3)  # what is said at home does not change with the phrase's accents
+    foreign = _foreign(recipe, texts, count, abroad, apart=apart)
+    at_home = count - round(count * recipe.voices.accent_share)
+    said: list[Utterance] = []
+    for amount, chance in ((at_home, home), (count - at_home - len(foreign), more)):
+        if amount > 0:
+            said += plan(texts, amount, installed_engines(recipe), recipe, chance)
+    return said + foreign
 
 
 def _foreign(
@@ -85,7 +90,8 @@ def _foreign(
 ) -> list[Utterance]:
     """What voices of other languages say, in equal shares; fewer clips where there are few languages."""
     languages = accents(recipe) if recipe.voices.accent_share else []
-    each = round(count * recipe.voices.accent_share / max(FEW_LANGUAGES, len(languages)))
+    share = round(count * recipe.voices.accent_share)
+    each = share // max(FEW_LANGUAGES, len(languages))
     utterances: list[Utterance] = []
     for language in languages if each else ():
         abroad = recipe.model_copy(update={"language": language})
