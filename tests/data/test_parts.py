@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -103,3 +104,12 @@ def test_words_are_heard_as_at_home_as_in_training_or_at_one_level() -> None:
     assert sorted(said[0]) == sorted(said[1]) == sorted(c.path for c in parts["test"].of("positive"))
     assert not word_scene(parts, "test", RECIPE, real=True).plans
     assert len(word_scene(parts, "test", RECIPE, real=False).plans) == len(home.plans)
+
+
+def test_foreign_sentences_teach_but_set_no_threshold() -> None:
+    many = Manifest(tuple(dataclasses.replace(c, foreign=i % 2 == 0) for i, c in enumerate(clips("many", 60))))
+    parts = split(many, RECIPE)
+    assert any(c.foreign for c in parts["train"].of("speech"))
+    for part in ("validation", "test"):
+        assert any(c.foreign for c in parts[part].of("positive"))  # type: ignore[index]
+        assert not any(c.foreign for c in parts[part].of("speech", "near_miss"))  # type: ignore[index]

@@ -36,6 +36,8 @@ class Clip:
     """Licence of the voice or corpus."""
     real: bool = False
     """True for a recording of a person or a place, False for synthetic sound."""
+    foreign: bool = False
+    """True for a synthetic voice of another language, which reads the text by its own rules."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -37,18 +39,24 @@ LONGEST_OWN_S = 10.0
 def speak(recipe: Recipe, progress: Progress) -> Manifest:
     """Speak everything the recipe asks for. Raises NoVoice, PhraseError, RecipeError, DiskFull."""
     spoken = Manifest()
-    for kind, utterances in _script(recipe).items():
+    for kind, (home, abroad) in _script(recipe).items():
+        utterances, foreign = home + abroad, {u.fingerprint for u in abroad}
         with progress.stage(f"speak {kind.replace('_', ' ')}", len(utterances), "clips") as bar:
-            spoken += speak_all(
+            clips = speak_all(
                 utterances,
                 kind,
                 recipe.engine.workers or cores(),
                 lambda done, _, bar=bar: bar.advance(done - bar.done),  # type: ignore[misc]
             )
+        spoken += Manifest(tuple(dataclasses.replace(c, foreign=Path(c.path).stem in foreign) for c in clips))
     return spoken
 
 
-def _script(recipe: Recipe) -> dict[Kind, list[Utterance]]:
+Cast = tuple[list[Utterance], list[Utterance]]
+"""What is said by voices of the language, and by those of others."""
+
+
+def _script(recipe: Recipe) -> dict[Kind, Cast]:
     """Who says what, by kind.
 
     Sentences are the same whatever phrase and seed, but for those that sound like the phrase, so that the cache has
@@ -56,7 +64,7 @@ def _script(recipe: Recipe) -> dict[Kind, list[Utterance]]:
     """
     voices, rng = recipe.voices, np.random.default_rng([recipe.seed, 1])
     phrase = [text + ending for text in (recipe.phrase, *recipe.phrases.spellings) for ending in ENDINGS]
-    script: dict[Kind, list[Utterance]] = {"positive": _cast(recipe, phrase, voices.positives, rng)}
+    script: dict[Kind, Cast] = {"positive": _cast(recipe, phrase, voices.positives, rng)}
     if voices.near_misses:
         texts = near_misses(recipe, max(40, voices.near_misses // 3), rng)
         script["near_miss"] = _cast(recipe, texts, voices.near_misses, rng, apart=True)
@@ -67,9 +75,7 @@ def _script(recipe: Recipe) -> dict[Kind, list[Utterance]]:
     return script
 
 
-def _cast(
-    recipe: Recipe, texts: Sequence[str], count: int, rng: np.random.Generator, *, apart: bool = False
-) -> list[Utterance]:
+def _cast(recipe: Recipe, texts: Sequence[str], count: int, rng: np.random.Generator, *, apart: bool = False) -> Cast:
     """`count` utterances of the texts by voices at home and abroad.
 
     With `apart`, a text that another language reads as it might read the phrase is not given to its voices. The
@@ -82,7 +88,7 @@ def _cast(
     for amount, chance in ((at_home, home), (count - at_home - len(foreign), more)):
         if amount > 0:
             said += plan(texts, amount, installed_engines(recipe), recipe, chance)
-    return said + foreign
+    return said, foreign
 
 
 def _foreign(
