@@ -11,15 +11,13 @@ the speech of --measure. No corpus is in two places.
 from __future__ import annotations
 
 import argparse
-import csv
-import json
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from real_voices import lay_out
+from real_voices import background_rows, lay_out
 
 from wakewright import pipeline
 from wakewright.core.audio import SAMPLE_RATE, load, write_wav
@@ -40,16 +38,10 @@ GAP_S = 0.06
 RATES = (1.0, 2.0, 5.0)
 
 
-def rows(speech: Path) -> list[dict[str, str]]:
-    """The manifest's background clips."""
-    with (speech / "manifest.csv").open(newline="") as file:
-        return [row for row in csv.DictReader(file) if row["use"] == "background"]
-
-
-def digits(speech: Path) -> dict[tuple[str, str], list[Path]]:
+def digits(rows: Sequence[dict[str, str]], speech: Path) -> dict[tuple[str, str], list[Path]]:
     """(speaker, digit in letters) -> recordings."""
     found: dict[tuple[str, str], list[Path]] = defaultdict(list)
-    for row in rows(speech):
+    for row in rows:
         match = re.search(r"(\d)_([a-z]+)_\d+$", Path(row["path"]).stem)
         if row["corpus"] == CORPUS and match:
             found[match[2], DIGITS[int(match[1])]].append(speech / row["path"])
@@ -76,30 +68,24 @@ def join(phrase: str, recordings: dict[tuple[str, str], list[Path]], folder: Pat
     return joined
 
 
-def material(speech: Path, words: Sequence[real.Recording], corpora: Sequence[str]) -> real.Material:
-    """The joined phrases, and the speech and noise to measure with."""
-
-    def of(kind: str, wanted: Sequence[str] | None = None) -> tuple[real.Recording, ...]:
-        return tuple(
-            real.Recording(str(speech / row["path"]), row["corpus"], row["speaker"] or row["path"])
-            for row in rows(speech)
-            if row["kind"] == kind and (wanted is None or row["corpus"] in wanted)
-        )
-
-    return real.Material(tuple(words), {"speech": of("speech", corpora)}, of("noise"))
+def recordings(rows: Sequence[dict[str, str]], speech: Path, kind: str) -> tuple[real.Recording, ...]:
+    """What there is of one kind."""
+    return tuple(
+        real.Recording(str(speech / row["path"]), row["corpus"], row["speaker"] or row["path"])
+        for row in rows
+        if row["kind"] == kind
+    )
 
 
-def train(phrase: str, background: Sequence[str], corpora: Sequence[str], settings: Sequence[str], out: Path) -> Run:
-    """Train on the text and on the speech of these corpora."""
-    kept = []
-    for setting in background:
-        key, _, value = setting.partition("=")
-        folders = json.loads(value)
-        if key == "background.speech":
-            folders = [folder for folder in folders if Path(folder).name in corpora]
-        kept.append(f"{key}={json.dumps(folders)}")
+def chosen(rows: Sequence[dict[str, str]], corpora: Sequence[str]) -> list[dict[str, str]]:
+    """The rows with speech of these corpora only; noise, music and rooms stay."""
+    return [row for row in rows if row["kind"] != "speech" or row["corpus"] in corpora]
+
+
+def train(phrase: str, background: Sequence[str], settings: Sequence[str], out: Path) -> Run:
+    """Train on the text and on this background."""
     layers = ["esp32"] if "model.name=mixednet" in settings else []
-    return pipeline.train(load_recipe(None, [*kept, *settings], phrase, layers=layers), output_dir=out / "runs")
+    return pipeline.train(load_recipe(None, [*background, *settings], phrase, layers=layers), output_dir=out / "runs")
 
 
 def main() -> None:
@@ -114,22 +100,26 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/joined_words"))
     asked = parser.parse_args()
     speech, out = asked.speech.resolve(), asked.out.resolve()
-    background = lay_out(speech, out / "background")
+    rows = background_rows(speech)
+    background = lay_out(chosen(rows, asked.train), speech, out / "background")
+    measured = chosen(rows, asked.measure)
+    others = {"speech": recordings(measured, speech, "speech")}
+    noise = recordings(measured, speech, "noise")
     print(
         f"| settings | phrase | seed | condition | n | FRR % at {RATES} FA/h | hours |\n|---|---|---|---|---|---|---|"
     )
     for phrase in asked.phrases:
-        words = join(phrase, digits(speech), out / phrase.replace(" ", "-"))
+        words = join(phrase, digits(rows, speech), out / phrase.replace(" ", "-"))
         for seed in asked.seeds:
-            run = train(phrase, background, asked.train, [*asked.set, f"seed={seed}"], out)
-            trials, others = real.measure(material(speech, words, asked.measure), run.folder)
+            run = train(phrase, background, [*asked.set, f"seed={seed}"], out)
+            trials, silences = real.measure(real.Material(tuple(words), others, noise), run.folder)
             for condition, heard in trials.items():
-                curve = det_curve(heard, others["speech"])
+                curve = det_curve(heard, silences["speech"])
                 frr = " / ".join(f"{100 * curve.frr_at(rate):.1f}" for rate in RATES)
                 settings = " ".join(asked.set) or "default"
                 print(
                     f"| {settings} | {phrase} | {seed} | {condition} | {len(heard)} | {frr} | "
-                    f"{others['speech'].hours:.2f} |",
+                    f"{silences['speech'].hours:.2f} |",
                     flush=True,
                 )
 

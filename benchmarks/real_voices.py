@@ -66,15 +66,19 @@ class Cell:
         return f"{self.word}-{self.model}-{self.voices}-{self.seed}"
 
 
-def features(cell: Cell, out: Path) -> Path:
-    """Where the features of a cell are kept until every model has been trained on them."""
-    return out / "features" / f"{cell.word}-{cell.voices}-{cell.seed}"
+def features(word: str, voices: str, seed: int, out: Path) -> Path:
+    """Where features are kept until every model has been trained on them."""
+    return out / "features" / f"{word}-{voices}-{seed}"
 
 
-def lay_out(speech: Path, folder: Path) -> list[str]:
-    """Links to the background clips as folders by kind, corpus and speaker; returns the recipe's settings."""
+def background_rows(speech: Path) -> list[dict[str, str]]:
+    """The manifest's clips marked `background`."""
     with (speech / "manifest.csv").open(newline="") as file:
-        rows = [row for row in csv.DictReader(file) if row["use"] == "background" and row["kind"] in KINDS]
+        return [row for row in csv.DictReader(file) if row["use"] == "background" and row["kind"] in KINDS]
+
+
+def lay_out(rows: Sequence[dict[str, str]], speech: Path, folder: Path) -> list[str]:
+    """Links to these clips as folders by kind, corpus and speaker; returns the recipe's settings."""
     roots: dict[str, set[str]] = {kind: set() for kind in KINDS.values()}
     for row in rows:
         source = (speech / row["path"]).resolve()
@@ -89,7 +93,7 @@ def lay_out(speech: Path, folder: Path) -> list[str]:
 
 def train(cell: Cell, background: Sequence[str], out: Path, settings: Sequence[str]) -> tuple[Run, float]:
     """Train from the text alone; returns the run and the seconds it took. Models of the same clips share features."""
-    kept = f"engine.features={json.dumps(str(features(cell, out)))}"
+    kept = f"engine.features={json.dumps(str(features(cell.word, cell.voices, cell.seed, out)))}"
     engines = f"voices.engines={json.dumps(list(VOICES[cell.voices]))}"
     layers = [] if cell.model == "speech_embedding" else ["esp32"]
     words = [f"model.name={cell.model}", *background, engines, kept, f"seed={cell.seed}", *settings]
@@ -224,7 +228,8 @@ def main() -> None:
     asked = parser.parse_args()
     if not asked.table_only:
         asked.out.mkdir(parents=True, exist_ok=True)
-        background = lay_out(asked.speech.resolve(), (asked.out / "background").resolve())
+        speech = asked.speech.resolve()
+        background = lay_out(background_rows(speech), speech, (asked.out / "background").resolve())
         for word in asked.words:
             peer_cells(word, asked.speech, asked.out)
         # models on the micro front end first: their features hold the embedding too, but not the other way round
@@ -232,7 +237,7 @@ def main() -> None:
         for seed, voices, word in itertools.product(asked.seeds, asked.voices, asked.words):
             for model in models:
                 run_cell(Cell(word, model, voices, seed), asked.speech, background, asked.out, asked.set)
-            shutil.rmtree(features(Cell(word, "", voices, seed), asked.out), ignore_errors=True)
+            shutil.rmtree(features(word, voices, seed, asked.out), ignore_errors=True)
     print("\n".join(table(asked.out)))
 
 

@@ -13,9 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from wakewright import __version__
-from wakewright.core.errors import RunError
 from wakewright.core.files import fingerprint, write_json
-from wakewright.core.lock import exclusive
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
@@ -100,28 +98,16 @@ def _begin_anew_if_changed(run: Run, parts: Parts, progress: Progress) -> None:
 
 
 def _features(run: Run, name: str, what: Scene, fronts: tuple[str, ...], progress: Progress) -> store.Store:
-    folder, kept = run.folder / "features" / name, run.recipe.engine.features
-    if kept is not None:
-        folder = Path(kept).expanduser() / store.key_of(what.plans, what.surroundings)
-    with exclusive(folder.with_suffix(".lock")) as held:
-        if not held:
-            raise RunError(
-                f"another run is writing features to {folder}", got="it is locked", do="wait for that run to end"
-            )
-        return _heard(run, name, folder, what, fronts, progress)
-
-
-def _heard(
-    run: Run, name: str, folder: Path, what: Scene, fronts: tuple[str, ...], progress: Progress
-) -> store.Store:
+    kept = run.recipe.engine.features
     with progress.stage(f"hear {name}", len(what.plans), "streams") as bar:
         return store.build(
-            folder,
+            run.folder / "features" / name if kept is None else Path(kept).expanduser(),
             what.plans,
             what.surroundings,
             fronts,
             workers=run.recipe.engine.workers,
             bar=bar,
+            shared=kept is not None,
         )
 
 

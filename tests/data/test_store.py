@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wakewright.core.errors import DiskFull
+from wakewright.core.errors import DiskFull, RunError
+from wakewright.core.lock import exclusive
 from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.recipe import Augment
 from wakewright.data import store, streams
@@ -209,3 +210,14 @@ def test_background_is_heard_once_and_a_damaged_copy_again(
         np.testing.assert_array_equal(store.as_recorded(clip), first)
     assert len(calls) == 3
     np.testing.assert_array_equal(np.load(kept), first)
+
+
+def test_a_shared_folder_keeps_stores_by_key_and_one_maker_at_a_time(plans: list[StreamPlan], tmp_path: Path) -> None:
+    one = build(tmp_path, plans[:1], AROUND, ("micro",), workers=1, shared=True)
+    build(tmp_path, plans[1:2], AROUND, ("micro",), workers=1, shared=True)
+    assert len(list(tmp_path.glob("*/store.json"))) == 2
+    again = build(tmp_path, plans[:1], AROUND, ("micro",), workers=1, shared=True)
+    np.testing.assert_array_equal(again.events, one.events)
+    lock = tmp_path / f"{key_of(plans[2:3], AROUND)}.lock"
+    with exclusive(lock), pytest.raises(RunError, match="another run"):
+        build(tmp_path, plans[2:3], AROUND, ("micro",), workers=1, shared=True)

@@ -51,7 +51,8 @@ def split(clips: Manifest, recipe: Recipe) -> Parts:
 
     Without validation or test words, or without other sound there, nothing could be chosen or measured. Where no
     source has `MANY_SPEAKERS`, each therefore gives some away; where that is not enough either, clips are parted one
-    by one, and a speaker may be in two parts. Raises RecipeError when there is nothing but the phrase, or too little.
+    by one, and a speaker may be in two parts. What foreign voices say besides the phrase is left out of validation
+    and test. Raises RecipeError when there is nothing but the phrase, or too little.
     """
     if not clips.of(*OTHERS):
         raise RecipeError(

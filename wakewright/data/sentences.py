@@ -35,7 +35,7 @@ PATTERNS = (
     "{assistant} what is the {noun} in {place}", "{assistant} {assistant}",
 )  # fmt: skip
 """Sentence patterns for English; a name in braces is a section of the word list. Homes with one assistant often have
-another, whose name must not wake ours: a tenth of the sentences calls one."""
+another, whose name must not wake ours: one sentence in nine calls one."""
 
 
 def sentence(language: str, phrase: str, rng: np.random.Generator) -> str:

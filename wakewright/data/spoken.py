@@ -6,13 +6,12 @@ import dataclasses
 import itertools
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from wakewright.core.audio import load, rms
 from wakewright.core.engine import cores
-from wakewright.core.errors import AudioError, NoVoice
+from wakewright.core.errors import AudioError
 from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
@@ -21,7 +20,7 @@ from wakewright.data.accents import accents
 from wakewright.data.phrases import TELL_APART, Sound, near_misses, sentences
 from wakewright.data.scene import SILENT
 from wakewright.data.voices.engines import installed_engines
-from wakewright.data.voices.plan import plan
+from wakewright.data.voices.plan import choirs, plan
 from wakewright.data.voices.protocol import Utterance
 from wakewright.data.voices.speak import speak_all
 
@@ -39,24 +38,18 @@ LONGEST_OWN_S = 10.0
 def speak(recipe: Recipe, progress: Progress) -> Manifest:
     """Speak everything the recipe asks for. Raises NoVoice, PhraseError, RecipeError, DiskFull."""
     spoken = Manifest()
-    for kind, (home, abroad) in _script(recipe).items():
-        utterances, foreign = home + abroad, {u.fingerprint for u in abroad}
+    for kind, utterances in _script(recipe).items():
         with progress.stage(f"speak {kind.replace('_', ' ')}", len(utterances), "clips") as bar:
-            clips = speak_all(
+            spoken += speak_all(
                 utterances,
                 kind,
                 recipe.engine.workers or cores(),
                 lambda done, _, bar=bar: bar.advance(done - bar.done),  # type: ignore[misc]
             )
-        spoken += Manifest(tuple(dataclasses.replace(c, foreign=Path(c.path).stem in foreign) for c in clips))
     return spoken
 
 
-Cast = tuple[list[Utterance], list[Utterance]]
-"""What is said by voices of the language, and by those of others."""
-
-
-def _script(recipe: Recipe) -> dict[Kind, Cast]:
+def _script(recipe: Recipe) -> dict[Kind, list[Utterance]]:
     """Who says what, by kind.
 
     Sentences are the same whatever phrase and seed, but for those that sound like the phrase, so that the cache has
@@ -64,7 +57,7 @@ def _script(recipe: Recipe) -> dict[Kind, Cast]:
     """
     voices, rng = recipe.voices, np.random.default_rng([recipe.seed, 1])
     phrase = [text + ending for text in (recipe.phrase, *recipe.phrases.spellings) for ending in ENDINGS]
-    script: dict[Kind, Cast] = {"positive": _cast(recipe, phrase, voices.positives, rng)}
+    script: dict[Kind, list[Utterance]] = {"positive": _cast(recipe, phrase, voices.positives, rng)}
     if voices.near_misses:
         texts = near_misses(recipe, max(40, voices.near_misses // 3), rng)
         script["near_miss"] = _cast(recipe, texts, voices.near_misses, rng, apart=True)
@@ -75,7 +68,9 @@ def _script(recipe: Recipe) -> dict[Kind, Cast]:
     return script
 
 
-def _cast(recipe: Recipe, texts: Sequence[str], count: int, rng: np.random.Generator, *, apart: bool = False) -> Cast:
+def _cast(
+    recipe: Recipe, texts: Sequence[str], count: int, rng: np.random.Generator, *, apart: bool = False
+) -> list[Utterance]:
     """`count` utterances of the texts by voices at home and abroad.
 
     With `apart`, a text that another language reads as it might read the phrase is not given to its voices. The
@@ -88,7 +83,7 @@ def _cast(recipe: Recipe, texts: Sequence[str], count: int, rng: np.random.Gener
     for amount, chance in ((at_home, home), (count - at_home - len(foreign), more)):
         if amount > 0:
             said += plan(texts, amount, installed_engines(recipe), recipe, chance)
-    return said, foreign
+    return said + foreign
 
 
 def _foreign(
@@ -102,10 +97,13 @@ def _foreign(
     for language in languages if each else ():
         abroad = recipe.model_copy(update={"language": language})
         engines = [engine for engine in installed_engines(abroad) if engine.voices(language)]
-        theirs = _clear_abroad(recipe, texts, language, each, rng) if apart else texts
-        if engines and theirs:
-            utterances += plan(theirs, min(each, len(theirs)) if apart else each, engines, abroad, rng)
-    return utterances
+        theirs, amount = texts, each
+        if apart:
+            theirs = _clear_abroad(recipe, texts, language, each, rng)
+            amount = len(theirs)
+        if engines and amount:
+            utterances += plan(theirs, amount, engines, abroad, rng)
+    return [dataclasses.replace(utterance, foreign=True) for utterance in utterances]
 
 
 def _clear_abroad(
@@ -125,12 +123,7 @@ def gather(recipe: Recipe) -> Manifest:
     used, that is silent, or that is too long to hold the phrase once. Of the background only headers are read.
     Raises NoVoice when nobody could speak.
     """
-    if not any(engine.voices(recipe.language) for engine in installed_engines(recipe)):
-        raise NoVoice(
-            f"no installed synthesiser speaks {recipe.language!r}",
-            got="asked " + ", ".join(engine.name for engine in installed_engines(recipe)),
-            do="check the language, or install one that speaks it (see: wakewright voices)",
-        )
+    choirs(installed_engines(recipe), recipe.language)
     own = corpora.own_recordings(recipe.recordings.paths) if recipe.recordings else Manifest()
     for clip in own:
         if clip.seconds > LONGEST_OWN_S:

@@ -11,7 +11,7 @@ import functools
 import io
 import json
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE, Samples, load
 from wakewright.core.engine import map_processes
+from wakewright.core.errors import RunError
 from wakewright.core.files import cache_dir, disk_errors, fingerprint, write_bytes, write_json
+from wakewright.core.lock import exclusive
 from wakewright.core.manifest import Clip
 from wakewright.core.progress import Bar
 from wakewright.data import streams
@@ -165,19 +167,34 @@ def build(
     *,
     workers: int,
     bar: Bar | None = None,
+    shared: bool = False,
 ) -> Store:
     """Render the streams and store their features, or open the store when it is there already.
 
-    Work is spread over processes and comes out the same for any number of them. Raises DiskFull.
+    Work is spread over processes and comes out the same for any number of them. A `shared` folder holds many stores,
+    each by its key, for runs that may come at the same time. Raises DiskFull, RunError when another run is making
+    this very store.
     """
     key = key_of(plans, surroundings)
+    work = functools.partial(_work, surroundings=surroundings, fronts=fronts)
+    make = functools.partial(map_processes, work, plans, workers=workers, chunk=4, progress_bar=bar)
+    if not shared:
+        return _opened_or_made(folder, key, fronts, make)
+    place = folder / key
+    with exclusive(place.with_suffix(".lock")) as held:
+        if not held:
+            raise RunError(f"another run is making {place}", got="it is locked", do="wait for that run to end")
+        return _opened_or_made(place, key, fronts, make)
+
+
+def _opened_or_made(folder: Path, key: str, fronts: tuple[str, ...], make: Callable[[], Iterable[Any]]) -> Store:
+    """The whole store in `folder`, or a new one of what `make` gives."""
     if (whole := Store.open(folder, key, fronts)) is not None:
         return whole
     shutil.rmtree(folder, ignore_errors=True)
     with disk_errors(folder):
         folder.mkdir(parents=True)
-    work = functools.partial(_work, surroundings=surroundings, fronts=fronts)
-    about = _write(folder, map_processes(work, plans, workers=workers, chunk=4, progress_bar=bar), fronts)
+    about = _write(folder, make(), fronts)
     write_json(folder / "store.json", {"key": key, **about})
     store = Store.open(folder, key)
     assert store is not None

@@ -107,7 +107,7 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
     warnings: tuple[str, ...] = ()
     if not words:
         test = Manifest.read(run.require("manifest-test.jsonl"))
-        held = scenes.word_scene({"test": test}, "test", run.recipe)
+        held = scenes.word_scene({"test": test}, "test", run.recipe, real=False)
         words = {"held-out voices, as at home": _trials(_heard(run, "measure words", held, progress))}
         warnings = (NO_OWN,)
     settled = TypeAdapter(Calibration).validate_json(run.require("eval/calibration.json").read_bytes())

@@ -35,20 +35,26 @@ def plan(
     """
     if not texts:
         raise PhraseError("there is nothing to speak", got="no text", do="give at least one")
-    choirs = [(engine, engine.voices(recipe.language)) for engine in sorted(engines, key=lambda e: e.name)]
-    choirs = [(engine, voices) for engine, voices in choirs if voices]
-    if not choirs:
+    found = choirs(engines, recipe.language)
+    shares = _shares(count, [_capacity(engine, voices, len(texts)) for engine, voices in found], rng)
+    words = _decks(list(texts), rng)
+    planned: list[Utterance] = []
+    for (engine, voices), share in zip(found, shares, strict=True):
+        planned += _for_engine(engine, voices, [next(words) for _ in range(share)], recipe, rng)
+    return planned
+
+
+def choirs(engines: Sequence[Engine], language: str) -> list[tuple[Engine, list[Voice]]]:
+    """The engines that speak the language with their voices for it, by name. Raises NoVoice when none does."""
+    asked = [(engine, engine.voices(language)) for engine in sorted(engines, key=lambda e: e.name)]
+    found = [(engine, voices) for engine, voices in asked if voices]
+    if not found:
         raise NoVoice(
-            f"no installed engine speaks {recipe.language!r}",
+            f"no installed engine speaks {language!r}",
             got="asked " + (", ".join(engine.name for engine in engines) or "no engine"),
             do="check the language, or install an engine that speaks it (see: wakewright voices)",
         )
-    shares = _shares(count, [_capacity(engine, voices, len(texts)) for engine, voices in choirs], rng)
-    words = _decks(list(texts), rng)
-    planned: list[Utterance] = []
-    for (engine, voices), share in zip(choirs, shares, strict=True):
-        planned += _for_engine(engine, voices, [next(words) for _ in range(share)], recipe, rng)
-    return planned
+    return found
 
 
 def _capacity(engine: Engine, voices: Sequence[Voice], texts: int) -> float:

@@ -65,6 +65,8 @@ class Utterance:
     """What only this engine knows."""
     licence: str = ""
     """Licence of the voice; no part of the sound, so no part of the fingerprint."""
+    foreign: bool = False
+    """True for a voice of another language than the text's; no part of the fingerprint either."""
 
     @property
     def fingerprint(self) -> str:

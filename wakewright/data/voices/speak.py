@@ -138,6 +138,7 @@ def _clip(folder: Path, utterance: Utterance, kind: Kind, seconds: float) -> Cli
         text=utterance.text,
         licence=utterance.licence,
         real=False,
+        foreign=utterance.foreign,
     )
 
 
