@@ -108,7 +108,8 @@ def _over_processes(
         for piece in itertools.islice(chunks, count):
             with _one_thread_each():
                 waiting.append(pool.submit(_work, function, piece))
-        team.update(set(multiprocessing.active_children()) - others)
+            # after every piece: one that has died meanwhile is no longer among the children, and its signal is lost
+            team.update(set(multiprocessing.active_children()) - others)
 
     try:
         hand_out(3 * workers)
