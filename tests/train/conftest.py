@@ -14,7 +14,7 @@ import torch
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Bar, Progress
 from wakewright.core.recipe import Augment, Pretrain, Train
-from wakewright.data.batches import NEGATIVE, POSITIVE, Geometry, Sampler
+from wakewright.data.batches import NEGATIVE, POSITIVE, Batch, Geometry, Sampler
 from wakewright.data.store import LOCATED, Store, Track
 from wakewright.data.streams import KINDS
 from wakewright.models import registry
@@ -107,6 +107,7 @@ class Toy:
         model: Any = None,
         validate: loop.Validate | None = None,
         augment: Augment = AUGMENT,
+        beside: Callable[[torch.Tensor, Batch], torch.Tensor] | None = None,
     ) -> Any:
         """loop.fit on the toy."""
         torch.set_num_threads(1)
@@ -128,6 +129,7 @@ class Toy:
             log=lambda **values: lines.append(values),
             rewind=rewind,
             validate=validate or (lambda candidate: quality(candidate, sampler)),
+            beside=beside,
         )
 
     @staticmethod
@@ -137,7 +139,8 @@ class Toy:
         model = Toy.model("mixednet")
         sampler = Toy.sampler(model, Toy.train(batch_size=8))
         settings = Pretrain(steps=steps, lr=2e-3)
-        teach.pretrain(model, sampler, toy_store(), settings, seed=1, path=path, bar=Toy.bar(each))
+        imitation = teach.Imitation.of(model, sampler, toy_store())
+        teach.pretrain(model, imitation, sampler, settings, seed=1, path=path, bar=Toy.bar(each))
         return model
 
     @staticmethod

@@ -18,11 +18,12 @@ import pytest
 import torch
 
 from wakewright.core.errors import TrainingDiverged
-from wakewright.core.recipe import Augment
+from wakewright.core.recipe import Augment, Pretrain
 from wakewright.data.batches import NEGATIVE, Batch
 from wakewright.train import loop, objectives, teach
 from wakewright.train.ema import Average
 from wakewright.train.loop import Quality, learning_rate
+from wakewright.train.scoring import onto
 
 PROGRAM = Path(__file__).with_name("conftest.py")
 
@@ -113,6 +114,46 @@ def test_pretraining_interrupted_and_resumed_ends_at_the_same_weights(
         toy.pretrain(tmp_path / "broken.pt", 10, each=stop_after(6))
     assert same(unbroken, weights(toy.pretrain(tmp_path / "broken.pt", 10)))
     assert same(unbroken, weights(toy.pretrain(tmp_path / "broken.pt", 10)))
+
+
+def test_what_was_imitated_is_kept_while_the_phrase_is_learnt(toy: Any, tmp_path: Path) -> None:
+    """Slow changes of half of the channels, of which the phrase knows nothing and the embedding consists."""
+    store, rng = toy.store(), np.random.default_rng(0)
+    micro, embedding = store.tracks["micro"], store.tracks["speech_embedding"]
+    slow = np.repeat(rng.normal(size=len(micro.frames) // 40 + 1), 40)[: len(micro.frames)]
+    frames = micro.frames.astype(np.float64)
+    frames[:, 20:] += 30 * slow[:, None]
+    heard = onto(slow, micro, embedding)[:, None] * rng.normal(size=96) + rng.normal(0, 0.1, embedding.frames.shape)
+    tracks = {
+        "micro": dataclasses.replace(micro, frames=np.clip(frames, -128, 127).astype(np.int8)),
+        "speech_embedding": dataclasses.replace(embedding, frames=heard.astype(np.float16)),
+    }
+    store = dataclasses.replace(store, tracks=tracks)
+    train, settings = toy.train(batch_size=16, lr=1e-2), Pretrain(steps=150, lr=1e-2)
+    path = tmp_path / "pretrain.pt"
+
+    def fitted(name: str, *, keep: bool) -> tuple[float, int]:
+        """How far from the embedding a training ends, and how often it was asked."""
+        model = toy.model("mixednet")
+        sampler = toy.sampler(model, train, store)
+        imitation = teach.Imitation.of(model, sampler, store)
+        teach.pretrain(model, imitation, sampler, settings, seed=1, path=path, bar=toy.bar())
+        assert not any(p.requires_grad for p in imitation.readout.parameters())
+        asked: list[float] = []
+
+        def beside(features: torch.Tensor, batch: Batch) -> torch.Tensor:
+            asked.append(0.0)
+            return imitation(features, batch)
+
+        learnt = toy.fit(tmp_path / name, train, model=model, store=store, beside=beside if keep else None)
+        batch = sampler.windows(np.arange(300, 2000, 10))
+        with torch.no_grad():
+            return float(imitation(learnt.eval().features(torch.from_numpy(batch.frames))[0], batch)), len(asked)
+
+    kept, times = fitted("kept", keep=True)
+    lost, never = fitted("lost", keep=False)
+    assert (times, never) == (train.steps, 0)
+    assert kept < 0.8 * lost
 
 
 def test_it_stops_early_when_nothing_gets_better_and_stays_stopped(toy: Any, tmp_path: Path) -> None:

@@ -147,6 +147,8 @@ class Pretrain(Node):
     """Steps spent on it; an interrupted run goes on where it stood."""
     lr: PositiveFloat = 2e-3
     """Peak learning rate."""
+    keep: Annotated[float, Field(ge=0.0)] = 0.3
+    """Weight of this aim while it learns the phrase, lest real voices be forgotten; 0 drops it."""
 
 
 class Distill(Node):

@@ -16,12 +16,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from wakewright.core.errors import TrainingDiverged
 from wakewright.core.files import write_bytes
 from wakewright.core.progress import Bar
 from wakewright.core.recipe import Train
-from wakewright.data.batches import NEGATIVE, Sampler
+from wakewright.data.batches import NEGATIVE, Batch, Sampler
 from wakewright.evaluate.peaks import peak_steps
 from wakewright.train.ema import Average
 from wakewright.train.objectives import Objective
@@ -74,11 +75,13 @@ def fit(
     log: Callable[..., None],
     rewind: Callable[[int], None],
     bar: Bar,
+    beside: Callable[[Tensor, Batch], Tensor] | None = None,
 ) -> Any:
     """Train `model` and return its best average, in evaluation mode.
 
     Every `validate_every` steps the averaged weights are validated and a checkpoint is written to `folder`; when one
     is there already, training goes on from it, and `rewind` is told the step from which figures will be logged again.
+    `beside` gives a loss of the last features, (batch, steps, channels), that is added to that of the logits.
     Raises TrainingDiverged when the loss is not finite.
     """
     optimiser = torch.optim.AdamW(_groups(model, train.weight_decay), lr=train.lr)
@@ -107,8 +110,11 @@ def fit(
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(train, step)
             with torch.autocast("cpu", torch.bfloat16, enabled=train.precision == "bfloat16"):
-                logits, _ = model(_mixed(batch, train, seed, step))
+                features, _ = model.features(_mixed(batch, train, seed, step))
+                logits, _ = model.classify(features)
             loss = objective(logits.float(), batch)
+            if beside is not None:
+                loss = loss + beside(features.float(), batch)
             if not math.isfinite(loss.item()):
                 broken = ~torch.isfinite(logits).flatten(1).all(dim=1).numpy()
                 raise diverged(step, loss.item(), sampler, batch.ends[broken | ~broken.any(), -1])
@@ -173,7 +179,7 @@ def _freeze(model: Any, frozen: bool) -> None:
                 module.eval()
 
 
-def _mixed(batch: Any, train: Train, seed: int, step: int) -> torch.Tensor:
+def _mixed(batch: Batch, train: Train, seed: int, step: int) -> torch.Tensor:
     """The batch's frames; with mixup each is blended with one of the same labels.
 
     Labels of steps cannot be blended where one of the two has none, so partners are drawn among equals and mixup

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Policy, Recipe
+from wakewright.core.recipe import Policy, Pretrain, Recipe
 from wakewright.core.run import Run
-from wakewright.data.batches import Geometry, Sampler
+from wakewright.data.batches import Batch, Geometry, Sampler
 from wakewright.data.store import Store
 from wakewright.models import registry
 from wakewright.train import loop, objectives, teach
@@ -101,12 +101,9 @@ class Session:
         model = teach.beginner(dims, self.store, recipe.train)
         sampler = self._sampler(recipe, model)
         folder = self.run.checkpoints_dir / name
+        beside = None
         if recipe.train.pretrain is not None and model.frontend == "micro":
-            with self.progress.stage("pretrain", recipe.train.pretrain.steps, "steps") as bar:
-                path = self.run.checkpoints_dir / "pretrain.pt"
-                teach.pretrain(
-                    model, sampler, self.store, recipe.train.pretrain, seed=recipe.seed, path=path, bar=bar
-                )
+            beside = self._pretrained(model, sampler, recipe.train.pretrain)
         with self.progress.stage(f"train {name}", recipe.train.steps, "steps") as bar:
             return loop.fit(
                 model,
@@ -119,4 +116,17 @@ class Session:
                 validate=lambda candidate: validate(candidate, recipe, self.words, self.others),
                 log=lambda **values: self.run.log(stage=name, **values),
                 rewind=lambda step: self.run.rewind_metrics(step, stage=name),
+                beside=beside,
             )
+
+    def _pretrained(
+        self, model: Any, sampler: Sampler, settings: Pretrain
+    ) -> Callable[[torch.Tensor, Batch], torch.Tensor] | None:
+        """Pretrain the model, in place, and return what it goes on imitating with, if it does."""
+        imitation = teach.Imitation.of(model, sampler, self.store)
+        path = self.run.checkpoints_dir / "pretrain.pt"
+        with self.progress.stage("pretrain", settings.steps, "steps") as bar:
+            teach.pretrain(model, imitation, sampler, settings, seed=self.recipe.seed, path=path, bar=bar)
+        if not settings.keep:
+            return None
+        return lambda features, batch: settings.keep * imitation(features, batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 
 from wakewright.core.errors import TrainingDiverged
 from wakewright.core.files import write_bytes
 from wakewright.core.progress import Bar
 from wakewright.core.recipe import Pretrain, Train
-from wakewright.data.batches import Sampler
+from wakewright.data.batches import Batch, Sampler
 from wakewright.data.store import Store, Track, decode
 from wakewright.dsp.embedding import CHANNELS
 from wakewright.models import registry
@@ -43,19 +44,48 @@ def beginner(dims: registry.Dimensions, store: Store, settings: Train) -> Any:
     return model
 
 
+@dataclasses.dataclass(frozen=True)
+class Imitation:
+    """What a tiny model learns besides the phrase: a straight line from its features to the speech embedding.
+
+    Called with (batch, steps, features) and their batch it gives the loss: cosine distance plus mean squared error of
+    the standardised embeddings. It is the hint of FitNets (Romero et al., 2015), kept up while the phrase is learnt:
+    else what was learnt from real speech is soon lost to the synthesisers.
+    """
+
+    readout: nn.Linear
+    track: Track
+    """The embedding."""
+    place: NDArray[np.float64]
+    """(frames,) for each frame of the model's own track the embedding heard by then; NaN before the first."""
+    mean: NDArray[np.float32]
+    std: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, model: Any, sampler: Sampler, store: Store) -> Imitation:
+        """A fresh one for what `sampler` draws from `store`."""
+        track = store.tracks["speech_embedding"]
+        place = onto(np.arange(len(track.frames), dtype=np.float64), track, sampler.track)
+        return cls(nn.Linear(model.feature_channels, CHANNELS), track, place, *statistics(track))
+
+    def __call__(self, features: Tensor, batch: Batch) -> Tensor:
+        # the features end earlier in time than the logits by the last layer's kernel: compare the newest ones
+        features = features[:, features.shape[1] - batch.ends.shape[1] :]
+        where = self.place[batch.ends]
+        known = ~np.isnan(where)
+        heard = decode(self.track.name, self.track.frames[where[known].astype(np.int64)])
+        wanted = torch.from_numpy((heard - self.mean) / (self.std + 1e-3))
+        return imitate(self.readout(features)[torch.from_numpy(known)], wanted)
+
+
 def pretrain(
-    model: Any, sampler: Sampler, store: Store, settings: Pretrain, *, seed: int, path: Path, bar: Bar
+    model: Any, imitation: Imitation, sampler: Sampler, settings: Pretrain, *, seed: int, path: Path, bar: Bar
 ) -> None:
-    """Teach the body of `model`, in place, to regress the speech embedding of what it hears (cosine and MSE).
+    """Teach the body of `model`, and the readout of `imitation`, in place, to imitate the speech embedding.
 
     Progress is kept at `path`, from which an interrupted run goes on. Raises TrainingDiverged.
     """
-    torch.manual_seed(seed)
-    readout = nn.Linear(model.feature_channels, CHANNELS)
-    together = nn.ModuleList([model, readout])
-    track = store.tracks["speech_embedding"]
-    mean, std = statistics(track)
-    place = onto(np.arange(len(track.frames), dtype=np.float64), track, sampler.track)
+    together = nn.ModuleList([model, imitation.readout])
     optimiser = torch.optim.AdamW(together.parameters(), lr=settings.lr, weight_decay=0.01)
     plan = Train(steps=settings.steps, lr=settings.lr)
     first = 0
@@ -72,13 +102,7 @@ def pretrain(
         for group in optimiser.param_groups:
             group["lr"] = learning_rate(plan, step)
         features, _ = model.features(torch.from_numpy(batch.frames))
-        # the features end earlier in time than the logits by the last layer's kernel: compare the newest ones
-        features = features[:, features.shape[1] - batch.ends.shape[1] :]
-        where = place[batch.ends]
-        known = ~np.isnan(where)
-        heard = decode(track.name, track.frames[where[known].astype(np.int64)])
-        wanted = torch.from_numpy((heard - mean) / (std + 1e-3))
-        loss = imitate(readout(features)[torch.from_numpy(known)], wanted)
+        loss = imitation(features, batch)
         if not torch.isfinite(loss):
             raise TrainingDiverged(
                 f"the loss became {loss.item()} at step {step} of pretraining", do="lower train.pretrain.lr"
@@ -94,6 +118,7 @@ def pretrain(
             state = {"together": together.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
             torch.save(state, buffer)
             write_bytes(path, buffer.getvalue())
+    imitation.readout.requires_grad_(False)
 
 
 def soft_labels(teacher: Any, store: Store, name: str, temperature: float) -> NDArray[np.float32]:
