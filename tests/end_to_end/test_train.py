@@ -42,7 +42,7 @@ phrase: hey katya
 voices: {engines: [espeak], positives: 60, near_misses: 0, sentences: 40}
 augment: {copies: 1, rooms: 0}
 train:
-  {steps: 20, mine_every: 10, validate_every: 10, batch_size: 16, freeze_steps: 5, pretrain: {steps: 8}, distill: {}}
+  {steps: 20, mine_every: 10, validate_every: 10, batch_size: 16, pretrain: {steps: 8}, distill: {}}
 engine: {workers: 1}
 """
 

@@ -139,7 +139,7 @@ class Toy:
         model = Toy.model("mixednet")
         sampler = Toy.sampler(model, Toy.train(batch_size=8))
         settings = Pretrain(steps=steps, lr=2e-3)
-        imitation = teach.Imitation.of(model, sampler, toy_store())
+        imitation = teach.Imitation.of(sampler, toy_store())
         teach.pretrain(model, imitation, sampler, settings, seed=1, path=path, bar=Toy.bar(each))
         return model
 

@@ -61,7 +61,7 @@ def test_it_learns_the_pattern_within_seconds(toy: Any, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["speech_embedding", "mixednet"])
 def test_interrupted_anywhere_and_resumed_it_ends_at_the_same_weights(name: str, toy: Any, tmp_path: Path) -> None:
-    settings = toy.train(freeze_steps=10, mixup=0.2, steps=45, batch_size=16)
+    settings = toy.train(mixup=0.2, steps=45, batch_size=16)
     log: list[dict[str, Any]] = []
     unbroken = toy.fit(tmp_path / "whole", settings, name=name, log=log)
     for stop in (1, 15, 20, 21, 44):
@@ -129,16 +129,15 @@ def test_what_was_imitated_is_kept_while_the_phrase_is_learnt(toy: Any, tmp_path
         "speech_embedding": dataclasses.replace(embedding, frames=heard.astype(np.float16)),
     }
     store = dataclasses.replace(store, tracks=tracks)
-    train, settings = toy.train(batch_size=16, lr=1e-2), Pretrain(steps=150, lr=1e-2)
+    train, settings = toy.train(batch_size=16), Pretrain(steps=300, lr=5e-3)
     path = tmp_path / "pretrain.pt"
 
     def fitted(name: str, *, keep: bool) -> tuple[float, int]:
         """How far from the embedding a training ends, and how often it was asked."""
         model = toy.model("mixednet")
         sampler = toy.sampler(model, train, store)
-        imitation = teach.Imitation.of(model, sampler, store)
+        imitation = teach.Imitation.of(sampler, store)
         teach.pretrain(model, imitation, sampler, settings, seed=1, path=path, bar=toy.bar())
-        assert not any(p.requires_grad for p in imitation.readout.parameters())
         asked: list[float] = []
 
         def beside(features: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -153,7 +152,7 @@ def test_what_was_imitated_is_kept_while_the_phrase_is_learnt(toy: Any, tmp_path
     kept, times = fitted("kept", keep=True)
     lost, never = fitted("lost", keep=False)
     assert (times, never) == (train.steps, 0)
-    assert kept < 0.8 * lost
+    assert kept < 0.6 * lost
 
 
 def test_it_stops_early_when_nothing_gets_better_and_stays_stopped(toy: Any, tmp_path: Path) -> None:
@@ -175,17 +174,6 @@ def test_it_stops_early_when_nothing_gets_better_and_stays_stopped(toy: Any, tmp
 def test_false_accepts_come_before_recall() -> None:
     assert Quality(0.0, 0.9) < Quality(0.1, 0.0)
     assert Quality(0.1, 0.1) < Quality(0.1, 0.2)
-
-
-def test_frozen_steps_change_the_last_layer_only(toy: Any, tmp_path: Path) -> None:
-    model = toy.model("mixednet")
-    before = weights(model)
-    settings = toy.train(freeze_steps=8, steps=8, batch_size=8, ema=0.0)
-    after = weights(toy.fit(tmp_path, settings, model=model))
-    changed = {key for key in before if not torch.equal(before[key], after[key])}
-    assert changed == {key for key in before if key.startswith("last.")}
-    free = weights(toy.fit(tmp_path / "free", settings.model_copy(update={"freeze_steps": 4}), model=model))
-    assert any(not key.startswith("last.") for key in before if not torch.equal(after[key], free[key]))
 
 
 def test_the_average_follows_its_rule() -> None:

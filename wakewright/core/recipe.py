@@ -147,7 +147,7 @@ class Pretrain(Node):
     """Steps spent on it; an interrupted run goes on where it stood."""
     lr: PositiveFloat = 2e-3
     """Peak learning rate."""
-    keep: Annotated[float, Field(ge=0.0)] = 0.3
+    keep: Annotated[float, Field(ge=0.0)] = 0.5
     """Weight of this aim while it learns the phrase, lest real voices be forgotten; 0 drops it."""
 
 
@@ -184,7 +184,8 @@ class Train(Node):
     near_miss_share: Share = 0.06
     """Share of each batch that holds near misses."""
     hidden_share: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.6
-    """Share of the speech embedding's channels hidden in each example; on real voices nothing matters more."""
+    """Share of the speech embedding's channels, or of a tiny model's imitation of it, hidden in each example; on real
+    voices nothing matters more."""
     hard_share: Share = 0.2
     """Share of each batch taken from the mined hard negatives, once there are any."""
     mine_every: Annotated[int, Field(ge=0)] = 500
@@ -193,8 +194,6 @@ class Train(Node):
     """Decay of the running average of the weights that is evaluated and exported; 0 uses the raw weights."""
     clip_norm: PositiveFloat = 1.0
     """Largest gradient norm."""
-    freeze_steps: Annotated[int, Field(ge=0)] = 0
-    """First steps in which only the last layer learns (after pretraining)."""
     validate_every: PositiveInt = 250
     """Steps between evaluations on streamed validation audio."""
     patience: Annotated[int, Field(ge=0)] = 0

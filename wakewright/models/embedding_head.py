@@ -36,7 +36,6 @@ class EmbeddingHead(nn.Module):
         super().__init__()
         self.dims = dims
         narrow, wide = max(4, round(32 * dims.width)), max(8, round(64 * dims.width))
-        self.feature_channels = wide * MEMBERS
         self.register_buffer("mean", torch.zeros(CHANNELS))
         self.register_buffer("scale", torch.ones(CHANNELS))
         self.hide = nn.Dropout1d(0.0)

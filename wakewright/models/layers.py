@@ -21,7 +21,7 @@ State = tuple[Tensor, ...]
 
 
 class StreamConv(nn.Module):
-    """Convolution over time with BatchNorm and ReLU, keeping `kernel - stride` frames of past."""
+    """Convolution over time with BatchNorm and ReLU, keeping the frames of past that its kernel reaches back."""
 
     def __init__(
         self,
@@ -30,21 +30,24 @@ class StreamConv(nn.Module):
         kernel: int,
         *,
         stride: int = 1,
+        dilation: int = 1,
         depthwise: bool = False,
         norm: bool = True,
         activate: bool = True,
     ) -> None:
         super().__init__()
-        self.kernel, self.stride, self.channels_in = kernel, stride, channels_in
+        self.reach, self.stride, self.channels_in = (kernel - 1) * dilation + 1, stride, channels_in
         groups = channels_in if depthwise else 1
-        self.conv = nn.Conv1d(channels_in, channels_out, kernel, stride=stride, groups=groups, bias=not norm)
+        self.conv = nn.Conv1d(
+            channels_in, channels_out, kernel, stride=stride, dilation=dilation, groups=groups, bias=not norm
+        )
         self.norm: nn.Module = nn.BatchNorm1d(channels_out) if norm else nn.Identity()
         self.activate: nn.Module = nn.ReLU() if activate else nn.Identity()
 
     @property
     def context(self) -> int:
         """Frames of past kept between calls."""
-        return max(0, self.kernel - self.stride)
+        return max(0, self.reach - self.stride)
 
     def initial_state(self, batch: int) -> State:
         """The state of a layer that has heard nothing but zeros."""

@@ -37,19 +37,21 @@ class StreamingModel(Protocol):
     """Frames per output."""
     receptive_field: int
     """Frames behind one output."""
-    feature_channels: int
-    """Values per step of `features`."""
 
     def features(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, time, channels) -> (batch, steps, feature_channels): everything but the last layer."""
+        """(batch, time, channels) -> (batch, steps, channels); a tiny model imitates the embedding with them."""
         ...
 
     def classify(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, steps, feature_channels) -> (batch, steps) logits."""
+        """(batch, steps, channels) -> (batch, steps) logits."""
         ...
 
     def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, time, channels) -> (batch, steps) logits and the state to go on from."""
+        ...
+
+    def hide_channels(self, share: float) -> None:
+        """Hide this share of the embedding's, or the imitated embedding's, channels in each training example."""
         ...
 
     def initial_state(self, batch: int) -> State:

@@ -106,7 +106,6 @@ def fit(
                 waiting = ahead.submit(sampler.batch, step + 1)
             torch.manual_seed(seed * 1_000_003 + step)
             model.train()
-            _freeze(model, step < train.freeze_steps)
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(train, step)
             with torch.autocast("cpu", torch.bfloat16, enabled=train.precision == "bfloat16"):
@@ -166,17 +165,6 @@ def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
 
 def _mining_due(train: Train, done: int) -> bool:
     return bool(train.mine_every and train.hard_share and done % train.mine_every == 0 and done < train.steps)
-
-
-def _freeze(model: Any, frozen: bool) -> None:
-    """Let only the last layer learn, and keep the normalisation's statistics, while the head finds its feet."""
-    last = {id(p) for p in model.last.parameters()}
-    for parameter in model.parameters():
-        parameter.requires_grad_(not frozen or id(parameter) in last)
-    if frozen:
-        for module in model.modules():
-            if isinstance(module, torch.nn.BatchNorm1d):
-                module.eval()
 
 
 def _mixed(batch: Batch, train: Train, seed: int, step: int) -> torch.Tensor:

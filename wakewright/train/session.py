@@ -57,7 +57,6 @@ class Session:
                     "validate_every": max(1, steps // 4),
                     "distill": None,
                     "pretrain": None,
-                    "freeze_steps": 0,
                     "lr": 1e-3,
                 }
             )
@@ -123,7 +122,7 @@ class Session:
         self, model: Any, sampler: Sampler, settings: Pretrain
     ) -> Callable[[torch.Tensor, Batch], torch.Tensor] | None:
         """Pretrain the model, in place, and return what it goes on imitating with, if it does."""
-        imitation = teach.Imitation.of(model, sampler, self.store)
+        imitation = teach.Imitation.of(sampler, self.store)
         path = self.run.checkpoints_dir / "pretrain.pt"
         with self.progress.stage("pretrain", settings.steps, "steps") as bar:
             teach.pretrain(model, imitation, sampler, settings, seed=self.recipe.seed, path=path, bar=bar)

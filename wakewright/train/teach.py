@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from wakewright.core.errors import TrainingDiverged
 from wakewright.core.files import write_bytes
@@ -18,7 +18,6 @@ from wakewright.core.progress import Bar
 from wakewright.core.recipe import Pretrain, Train
 from wakewright.data.batches import Batch, Sampler
 from wakewright.data.store import Store, Track, decode
-from wakewright.dsp.embedding import CHANNELS
 from wakewright.models import registry
 from wakewright.models.embedding_head import EmbeddingHead
 from wakewright.train.loop import learning_rate
@@ -40,20 +39,19 @@ def beginner(dims: registry.Dimensions, store: Store, settings: Train) -> Any:
     if isinstance(model, EmbeddingHead):
         mean, std = statistics(store.tracks[model.frontend])
         model.set_statistics(torch.from_numpy(mean), torch.from_numpy(std))
-        model.hide_channels(settings.hidden_share)
+    model.hide_channels(settings.hidden_share)
     return model
 
 
 @dataclasses.dataclass(frozen=True)
 class Imitation:
-    """What a tiny model learns besides the phrase: a straight line from its features to the speech embedding.
+    """What a tiny model learns besides the phrase: that its features be the speech embedding.
 
-    Called with (batch, steps, features) and their batch it gives the loss: cosine distance plus mean squared error of
-    the standardised embeddings. It is the hint of FitNets (Romero et al., 2015), kept up while the phrase is learnt:
-    else what was learnt from real speech is soon lost to the synthesisers.
+    Called with (batch, steps, 96) features and their batch it gives the loss: cosine distance plus mean squared error
+    of the standardised embeddings. It is the hint of FitNets (Romero et al., 2015), kept up while the phrase is
+    learnt: else what was learnt from real speech is soon lost to the synthesisers.
     """
 
-    readout: nn.Linear
     track: Track
     """The embedding."""
     place: NDArray[np.float64]
@@ -62,36 +60,35 @@ class Imitation:
     std: NDArray[np.float32]
 
     @classmethod
-    def of(cls, model: Any, sampler: Sampler, store: Store) -> Imitation:
-        """A fresh one for what `sampler` draws from `store`."""
+    def of(cls, sampler: Sampler, store: Store) -> Imitation:
+        """For what `sampler` draws from `store`."""
         track = store.tracks["speech_embedding"]
         place = onto(np.arange(len(track.frames), dtype=np.float64), track, sampler.track)
-        return cls(nn.Linear(model.feature_channels, CHANNELS), track, place, *statistics(track))
+        return cls(track, place, *statistics(track))
 
     def __call__(self, features: Tensor, batch: Batch) -> Tensor:
-        # the features end earlier in time than the logits by the last layer's kernel: compare the newest ones
+        # there are more features than logits, by as many as the head looks back: compare the newest ones
         features = features[:, features.shape[1] - batch.ends.shape[1] :]
         where = self.place[batch.ends]
         known = ~np.isnan(where)
         heard = decode(self.track.name, self.track.frames[where[known].astype(np.int64)])
         wanted = torch.from_numpy((heard - self.mean) / (self.std + 1e-3))
-        return imitate(self.readout(features)[torch.from_numpy(known)], wanted)
+        return imitate(features[torch.from_numpy(known)], wanted)
 
 
 def pretrain(
     model: Any, imitation: Imitation, sampler: Sampler, settings: Pretrain, *, seed: int, path: Path, bar: Bar
 ) -> None:
-    """Teach the body of `model`, and the readout of `imitation`, in place, to imitate the speech embedding.
+    """Teach the features of `model`, in place, to imitate the speech embedding.
 
     Progress is kept at `path`, from which an interrupted run goes on. Raises TrainingDiverged.
     """
-    together = nn.ModuleList([model, imitation.readout])
-    optimiser = torch.optim.AdamW(together.parameters(), lr=settings.lr, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=0.01)
     plan = Train(steps=settings.steps, lr=settings.lr)
     first = 0
     if path.is_file():
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        together.load_state_dict(stored["together"])
+        model.load_state_dict(stored["model"])
         optimiser.load_state_dict(stored["optimiser"])
         first = stored["step"]
     bar.advance(first)
@@ -109,16 +106,15 @@ def pretrain(
             )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(together.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         bar.advance(1)
         bar.note(f"loss {loss.item():.3f}")
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == settings.steps:
             buffer = io.BytesIO()
-            state = {"together": together.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
+            state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
             torch.save(state, buffer)
             write_bytes(path, buffer.getvalue())
-    imitation.readout.requires_grad_(False)
 
 
 def soft_labels(teacher: Any, store: Store, name: str, temperature: float) -> NDArray[np.float32]:
