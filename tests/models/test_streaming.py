@@ -93,8 +93,10 @@ def test_channels_are_hidden_for_a_whole_example_and_only_while_learning(name: s
     model = _model(name)
     model.hide_channels(0.6)  # type: ignore[operator]
     seen: list[torch.Tensor] = []
-    hide: torch.nn.Module = model.hide if isinstance(model, EmbeddingHead) else model.head.hide  # type: ignore[union-attr, assignment]
-    hide.register_forward_hook(lambda _, inputs, output: seen.extend([inputs[0].detach(), output.detach()]))
+    hide = (model if isinstance(model, EmbeddingHead) else model.head).hide  # type: ignore[union-attr]
+    hide.register_forward_hook(  # type: ignore[operator, union-attr]
+        lambda _, inputs, output: seen.extend([inputs[0].detach(), output.detach()])
+    )
     frames = torch.rand(50, model.receptive_field + 4 * model.stride, model.channels) * 5  # type: ignore[operator]
     model.train()(frames)
     model.eval()(frames)
@@ -106,3 +108,4 @@ def test_channels_are_hidden_for_a_whole_example_and_only_while_learning(name: s
     assert (gone[0] != gone[1]).any()
     torch.testing.assert_close(learning[~gone], before[~gone] / 0.4)
     assert torch.equal(whole, listening)
+    assert (listening != 0).all()

@@ -12,13 +12,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from wakewright.dsp.embedding import CHANNELS
 from wakewright.models.layers import State
 from wakewright.models.registry import Dimensions
 
 WINDOW = 16
 MEMBERS = 4
 """Heads side by side."""
-CHANNELS = 96
 
 
 class EmbeddingHead(nn.Module):

@@ -12,8 +12,6 @@ Padding is never added in time, so training and streaming see the same arithmeti
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
@@ -105,11 +103,3 @@ def newest(x: Tensor, outputs: int, stride: int) -> Tensor:
     """The newest input frame behind each of `outputs` outputs: (batch, time, c) -> (batch, outputs, c)."""
     last = x.shape[1] - 1 - (outputs - 1) * stride
     return x[:, last::stride]
-
-
-def trunk_then_last(model: Any, frames: Tensor, state: State | None) -> tuple[Tensor, State | None]:
-    """The forward pass of a model whose state is that of its `features`, then one tensor of its `classify`."""
-    trunk, last = (None, None) if state is None else (state[:-1], state[-1:])
-    hidden, trunk = model.features(frames, trunk)
-    logits, last = model.classify(hidden, last)
-    return logits, None if trunk is None or last is None else (*trunk, *last)

@@ -64,9 +64,12 @@ def create(dims: Dimensions) -> Any:
     from wakewright.models.embedding_head import EmbeddingHead
     from wakewright.models.mixednet import MixedNet
     from wakewright.models.tc_resnet import TcResNet
+    from wakewright.models.tiny import TinyModel
 
-    kinds: dict[str, Any] = {"speech_embedding": EmbeddingHead, "mixednet": MixedNet, "tc_resnet": TcResNet}
-    return kinds[dims.name](dims)
+    if dims.name == "speech_embedding":
+        return EmbeddingHead(dims)
+    trunks: dict[str, Any] = {"mixednet": MixedNet, "tc_resnet": TcResNet}
+    return TinyModel(dims, trunks[dims.name](TinyModel.channels, dims.width))
 
 
 NAMES = ("speech_embedding", "mixednet", "tc_resnet")

@@ -2,7 +2,7 @@
 
 The paper pads symmetrically and averages over the whole clip. Here nothing is padded and each shortcut takes the
 newest frame behind its output, so that it streams; instead of the average there is a small speech embedding and the
-head for it (`tiny_head`). The paper strides by 2 in all three blocks; here in the first two, which keeps one output
+head for it (`tiny`). The paper strides by 2 in all three blocks; here in the first two, which keeps one output
 per 40 ms.
 """
 
@@ -10,14 +10,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from wakewright.models.layers import State, StreamConv, newest, trunk_then_last
-from wakewright.models.mixednet import INPUT_SCALE
-from wakewright.models.registry import Dimensions
-from wakewright.models.tiny_head import CHANNELS, TAPS, TinyHead
+from wakewright.models.layers import State, StreamConv, newest
 
 KERNEL = 9
-SPACING = 2
-"""Steps between the moments that the head looks at."""
 STRIDES = (2, 2, 1)
 
 
@@ -41,55 +36,30 @@ class ResidualBlock(nn.Module):
 
 
 class TcResNet(nn.Module):
-    """Micro front-end frames to logits, one per 40 ms."""
+    """The trunk: frames to one moment per 40 ms."""
 
-    frontend = "micro"
-    channels = 40
     stride = 4
-    receptive_field = 3 + (KERNEL - 1) * (1 + 2 + 2 + 4 + 4 + 4) + 4 * SPACING * (TAPS - 1)
+    receptive_field = 3 + (KERNEL - 1) * (1 + 2 + 2 + 4 + 4 + 4)
 
-    def __init__(self, dims: Dimensions) -> None:
+    def __init__(self, channels: int, width: float) -> None:
         super().__init__()
-        self.dims = dims
-        sizes = [max(4, round(c * dims.width)) for c in (16, 24, 32, 48)]
-        self.stem = StreamConv(self.channels, sizes[0], 3)
+        sizes = [max(4, round(c * width)) for c in (16, 24, 32, 48)]
+        self.body = sizes[-1]
+        self.stem = StreamConv(channels, sizes[0], 3)
         self.blocks = nn.ModuleList(
             ResidualBlock(a, b, s) for a, b, s in zip(sizes[:-1], sizes[1:], STRIDES, strict=True)
         )
-        self.dropout = nn.Dropout(0.1)
-        self.readout = StreamConv(sizes[-1], CHANNELS, 1, norm=False, activate=False)
-        self.head = TinyHead(dims.width, SPACING)
-
-    @property
-    def last(self) -> StreamConv:
-        """The layer that gives the logits."""
-        return self.head.last
-
-    def hide_channels(self, share: float) -> None:
-        """From now on hide this share of the features' channels from the head in each training example."""
-        self.head.hide_channels(share)
 
     def initial_state(self, batch: int) -> State:
         """The state after endless silence."""
-        parts = [self.stem, *(part for b in self.blocks for part in (b.first, b.second)), self.head]
+        parts = [self.stem, *(part for b in self.blocks for part in (b.first, b.second))]
         return tuple(part.initial_state(batch)[0] for part in parts)  # type: ignore[operator, union-attr]
 
-    def features(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, time, 40) -> (batch, steps, 96): its imitation of the speech embedding, standardised."""
-        x, first = self.stem(frames * INPUT_SCALE, None if state is None else state[:1])
+    def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, time, channels) -> (batch, steps, body)."""
+        x, first = self.stem(frames, None if state is None else state[:1])
         after: list[Tensor] = list(first or ())
         for i, block in enumerate(self.blocks):
             x, kept = block(x, None if state is None else state[1 + 2 * i : 3 + 2 * i])
             after += list(kept or ())
-        y, _ = self.readout(self.dropout(x))
-        return y, None if state is None else tuple(after)
-
-    def classify(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, steps, 96) -> (batch, steps)."""
-        logits: Tensor
-        logits, state = self.head(features, state)
-        return logits, state
-
-    def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, time, 40) -> (batch, steps) logits."""
-        return trunk_then_last(self, frames, state)
+        return x, None if state is None else tuple(after)

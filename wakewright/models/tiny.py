@@ -1,0 +1,97 @@
+"""The tiny models: a trunk over the micro front end, a small speech embedding of its own, and a head for it.
+
+A tiny model's features are its imitation of the speech embedding, 96 channels. What listens to them is what listens
+to the embedding itself (`embedding_head`): most channels are hidden from it in each training example, each moment is
+projected to a few values, and one temporal layer sees 1.4 s. So the phrase cannot be learnt from the few values that
+tell how synthesisers say it, which a tiny model finds sooner than anything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from wakewright.dsp import embedding, micro
+from wakewright.models.layers import State, StreamConv
+from wakewright.models.registry import Dimensions
+
+TAPS = 16
+"""Moments the temporal layer sees, spaced as nearly as steps allow like the embedding's own."""
+INPUT_SCALE = 1.0 / 26.0
+"""Brings the micro front end's 0..26 to 0..1."""
+
+
+class TinyHead(nn.Module):
+    """(batch, steps, 96) -> (batch, steps) logits, looking at every `spacing`-th step."""
+
+    def __init__(self, width: float, spacing: int) -> None:
+        super().__init__()
+        narrow, wide = max(4, round(16 * width)), max(8, round(64 * width))
+        self.hide = nn.Dropout1d(0.0)
+        self.project = StreamConv(embedding.CHANNELS, narrow, 1, norm=False)
+        self.temporal = StreamConv(narrow, wide, TAPS, dilation=spacing, norm=False)
+        self.dropout = nn.Dropout(0.3)
+        self.last = StreamConv(wide, 1, 1, norm=False, activate=False)
+
+    def forward(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, steps, 96) -> (batch, steps)."""
+        normal = self.hide(features.clamp(-4, 4).transpose(1, 2)).transpose(1, 2)
+        narrow, _ = self.project(normal)
+        hidden, state = self.temporal(narrow, state)
+        logits, _ = self.last(self.dropout(hidden))
+        return logits.squeeze(-1), state
+
+
+class TinyModel(nn.Module):
+    """Micro front-end frames to logits, one per step of the trunk.
+
+    A trunk turns (batch, time, 40) frames of 0..1 into (batch, steps, `trunk.body`); it tells its `stride` and
+    `receptive_field` in frames and gives its `initial_state`.
+    """
+
+    frontend = "micro"
+    channels = micro.CHANNELS
+
+    def __init__(self, dims: Dimensions, trunk: Any) -> None:
+        super().__init__()
+        self.dims = dims
+        spacing = round(embedding.HOP / (micro.HOP * trunk.stride))
+        self.stride: int = trunk.stride
+        self.receptive_field: int = trunk.receptive_field + trunk.stride * spacing * (TAPS - 1)
+        self.trunk = trunk
+        self.dropout = nn.Dropout(0.1)
+        self.readout = StreamConv(trunk.body, embedding.CHANNELS, 1, norm=False, activate=False)
+        self.head = TinyHead(dims.width, spacing)
+
+    @property
+    def last(self) -> StreamConv:
+        """The layer that gives the logits."""
+        return self.head.last
+
+    def hide_channels(self, share: float) -> None:
+        """From now on hide this share of the features' channels from the head, as `EmbeddingHead` does."""
+        self.head.hide.p = share
+
+    def initial_state(self, batch: int) -> State:
+        """The state after endless silence."""
+        return (*self.trunk.initial_state(batch), *self.head.temporal.initial_state(batch))
+
+    def features(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, time, 40) -> (batch, steps, 96): its imitation of the speech embedding, standardised."""
+        x, state = self.trunk(frames * INPUT_SCALE, state)
+        y, _ = self.readout(self.dropout(x))
+        return y, state
+
+    def classify(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, steps, 96) -> (batch, steps)."""
+        logits: Tensor
+        logits, state = self.head(features, state)
+        return logits, state
+
+    def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, time, 40) -> (batch, steps) logits."""
+        below, above = (None, None) if state is None else (state[:-1], state[-1:])
+        features, below = self.features(frames, below)
+        logits, above = self.classify(features, above)
+        return logits, None if below is None or above is None else (*below, *above)
