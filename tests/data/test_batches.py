@@ -71,7 +71,7 @@ def test_the_same_seed_and_step_give_the_same_batch() -> None:
     one, two = sampler(Augment()), sampler(Augment())
     for step in (0, 7):
         a, b = one.batch(step), two.batch(step)
-        for field in ("frames", "labels", "ends"):
+        for field in ("frames", "labels", "ends", "origin"):
             np.testing.assert_array_equal(getattr(a, field), getattr(b, field))
     assert not np.array_equal(one.batch(0).ends, one.batch(1).ends)
     assert not np.array_equal(one.batch(0).ends, sampler(Augment(), seed=2).batch(0).ends)
@@ -201,6 +201,10 @@ def test_no_step_with_a_label_or_a_teacher_reaches_over_the_start_of_its_stream(
             elif batch.labels[row, step] != IGNORE:
                 assert batch.ends[row, step] == heard[-1]
     assert crossing > 50
+    np.testing.assert_array_equal(batch.origin[batch.origin >= 0], inside[batch.origin >= 0])
+    first = np.where(ends < STREAM, 0, STREAM)[:, None]
+    assert ((inside < first) <= (batch.origin < 0)).all()
+    assert (batch.origin < 0).any(axis=1).sum() > 50
     early = drawn.windows(np.arange(5), np.random.default_rng(1))
     assert (early.labels == IGNORE).all()
 

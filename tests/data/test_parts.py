@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import itertools
 
@@ -10,7 +11,7 @@ import pytest
 from wakewright.core.errors import RecipeError
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.recipe import Recipe
-from wakewright.data.parts import MANY_SPEAKERS, Parts, sample, speakers, split, word_scene
+from wakewright.data.parts import COPIES, MANY_SPEAKERS, Parts, sample, speakers, split, training_scene, word_scene
 
 RECIPE = Recipe(phrase="hey katya")
 
@@ -104,6 +105,19 @@ def test_words_are_heard_as_at_home_as_in_training_or_at_one_level() -> None:
     assert sorted(said[0]) == sorted(said[1]) == sorted(c.path for c in parts["test"].of("positive"))
     assert not word_scene(parts, "test", RECIPE, real=True).plans
     assert len(word_scene(parts, "test", RECIPE, real=False).plans) == len(home.plans)
+
+
+def test_each_clip_is_trained_on_as_often_as_the_recipe_says() -> None:
+    """Recorded speech by a number of its own: of it there is little."""
+    spoken = clips("synthesiser", 4, kinds=("positive", "near_miss", "speech"))
+    real = dataclasses.replace(spoken, clips=tuple(dataclasses.replace(c, real=True) for c in clips("people", 4)))
+    everything = Manifest(spoken.clips + real.of("speech", "positive").clips)
+    augment = RECIPE.augment.model_copy(update={"copies": 2, "real_copies": 7, "rooms": 0})
+    parts: Parts = {"train": everything, "validation": Manifest(()), "test": Manifest(())}
+    training = training_scene(parts, RECIPE.model_copy(update={"augment": augment}))
+    said = collections.Counter(item.index for plan in training.plans for item in plan.items)
+    wanted = COPIES | {("positive", False): 2, ("near_miss", False): 2, ("speech", True): 7}
+    assert said == {i: wanted[clip.kind, clip.real] for i, clip in enumerate(everything)}
 
 
 def test_foreign_sentences_teach_but_set_no_threshold() -> None:

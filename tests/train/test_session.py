@@ -11,12 +11,14 @@ import torch
 from wakewright import pipeline
 from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Augment, Model, ModelName, Recipe
+from wakewright.core.recipe import Augment, Model, ModelName, Pretrain, Recipe
 from wakewright.core.run import Run
 from wakewright.data import store, streams
+from wakewright.data.batches import Sampler
 from wakewright.evaluate import hear
 from wakewright.models import registry
-from wakewright.train.session import Session
+from wakewright.train import teach
+from wakewright.train.session import PHRASE_SHARE, Session
 from wakewright.train.validation import validate, word_trials
 
 AROUND = streams.Surroundings(Augment(rooms=0), 5, (), ())
@@ -37,7 +39,7 @@ def session(request: pytest.FixtureRequest, spoken: Manifest, tmp_path: Path) ->
     name: ModelName = request.param
     recipe = Recipe(phrase="hey katya", model=Model(name=name))
     run = Run.create(recipe, tmp_path / "runs")
-    fronts = (registry.frontend_of(name),)
+    fronts = ("micro", "speech_embedding")
     words, others = (
         store.build(tmp_path / kind, planned(spoken, kind), AROUND, fronts, workers=1)
         for kind in ("positive", "speech")
@@ -52,6 +54,26 @@ def model_of(session: Session) -> object:
         for parameter in model.last.parameters():
             parameter.mul_(3.0)
     return model
+
+
+def test_speech_is_learnt_from_speech_and_little_of_the_phrase(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[Sampler] = []
+    monkeypatch.setattr(teach, "pretrain", lambda model, imitation, sampler, settings, **_: heard.append(sampler))
+    train = session.recipe.train.model_copy(update={"pretrain": Pretrain(keep=0.25)})
+    recipe = session.recipe.model_copy(update={"train": train})
+    beside = session._pretrained(model_of(session), recipe)
+    if session.recipe.model.name == "speech_embedding":
+        assert (beside, heard) == (None, [])
+        return
+    assert beside is not None
+    assert heard[0].train.positive_share == PHRASE_SHARE < train.positive_share
+    never = train.model_copy(update={"pretrain": Pretrain(keep=0.0)})
+    assert session._pretrained(model_of(session), recipe.model_copy(update={"train": never})) is None
+    assert len(heard) == 2
+    logged = [line for line in session.run.metrics() if line["stage"] == "pretrain"]
+    assert [line["step"] for line in logged] == [Pretrain().steps]  # once, however often it is resumed
 
 
 def test_trials_lie_where_the_detector_has_them(session: Session, spoken: Manifest) -> None:

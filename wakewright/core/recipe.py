@@ -112,6 +112,8 @@ class Augment(Node):
 
     copies: PositiveInt = 3
     """How often each spoken clip is used, every time in other surroundings."""
+    real_copies: PositiveInt = 3
+    """How often each recording of real speech is used, every time at another speed and in other surroundings."""
     room_share: Share = 0.5
     """Share of the clips heard through a room."""
     rooms: Annotated[int, Field(ge=0)] = 48

@@ -58,6 +58,8 @@ class Batch:
     """(batch, steps) IGNORE, NEGATIVE or POSITIVE."""
     ends: NDArray[np.int64]
     """(batch, steps) frame of the track at which each output ends."""
+    origin: NDArray[np.int64]
+    """(batch, frames) frame of the track that each frame of the windows is; -1 for what lies before its stream."""
 
 
 def label_frames(
@@ -106,6 +108,15 @@ def _events(store: Store, kind: Kind, real: bool | None) -> NDArray[np.void]:
     return wanted
 
 
+def inside(store: Store, track: Track, kind: Kind, *, real: bool | None = None) -> NDArray[np.bool_]:
+    """(frames,) True during the utterances of this kind and half a second after."""
+    marks = np.zeros(int(track.starts[-1]), np.bool_)
+    for event in _events(store, kind, real):
+        low, high = _frames(track, event, int(event["start"]), int(event["end"]) + SAMPLE_RATE // 2)
+        marks[low:high] = True
+    return marks
+
+
 class Sampler:
     """Draws batches from one track of a store."""
 
@@ -128,12 +139,14 @@ class Sampler:
         self._words = self._spans(store, "positive", real=False)
         self._own = self._spans(store, "positive", real=True)
         self._near = self._spans(store, "near_miss")
-        self.near = self._inside(store, "near_miss")
+        self.near = inside(store, self.track, "near_miss")
         """(frames,) True while a near miss is heard."""
         self._manifest, self._events = manifest, store.events
         self._real = np.flatnonzero(
             (self.labels == NEGATIVE)
-            & np.logical_or.reduce([self._inside(store, kind, real=True) for kind in ("speech", "noise", "music")])
+            & np.logical_or.reduce(
+                [inside(store, self.track, kind, real=True) for kind in ("speech", "noise", "music")]
+            )
         )
         self._rest = np.flatnonzero(self.labels == NEGATIVE)
         sample = self.track.frames[:: max(1, len(self.track.frames) // 4096)]
@@ -153,14 +166,6 @@ class Sampler:
             if usable.size:
                 rows.append((low + usable[0], low + usable[-1] + 1))
         return np.array(rows, np.int64).reshape(-1, 2)
-
-    def _inside(self, store: Store, kind: Kind, *, real: bool | None = None) -> NDArray[np.bool_]:
-        """(frames,) True during the utterances of this kind and half a second after."""
-        marks = np.zeros(len(self.labels), np.bool_)
-        for event in _events(store, kind, real):
-            low, high = _frames(self.track, event, int(event["start"]), int(event["end"]) + SAMPLE_RATE // 2)
-            marks[low:high] = True
-        return marks
 
     def clips_in(self, streams: NDArray[np.int64]) -> list[str]:
         """Paths of the clips in these streams, at most twelve."""
@@ -205,9 +210,7 @@ class Sampler:
             low, high = (math.log(f) for f in self.augment.tempo)
             back = np.rint(back / np.exp(rng.uniform(low, high, (count, 1)))).astype(np.int64)
         wanted = ends[:, None] - back
-        index = np.maximum(wanted, 0)
-        step_ends = index[:, geometry.receptive_field - 1 :: geometry.stride]
-        frames = decode(self.track.name, self.track.frames[index])
+        frames = decode(self.track.name, self.track.frames[np.maximum(wanted, 0)])
         if rng is not None:
             if warp:
                 frames = _vtlp(frames, self.augment.vtlp, rng)
@@ -217,9 +220,21 @@ class Sampler:
         # a step that reaches over the start of its stream counts as the stream's first frame, which has neither
         # label nor teacher
         first = self.track.starts[np.searchsorted(self.track.starts, ends, side="right") - 1][:, None]
-        begins = wanted[:, : step_ends.shape[1] * geometry.stride : geometry.stride]
-        step_ends = np.where(begins < first, first, step_ends)
-        return Batch(frames, self.labels[step_ends], step_ends)
+        origin = np.where(wanted < first, -1, wanted)
+        whole, step_ends = reached(origin, geometry.steps, geometry.stride)
+        step_ends = np.where(whole, step_ends, first)
+        return Batch(frames, self.labels[step_ends], step_ends, origin)
+
+
+def reached(origin: NDArray[np.int64], count: int, stride: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """What the last `count` outputs over a batch's windows, `stride` frames apart, hear of their streams.
+
+    Of `origin` (batch, frames) gives two arrays (batch, count): whether an output hears its stream alone, and the
+    frame of the track at which it ends. The last output ends with the window, and the first begins with it.
+    """
+    reach = origin.shape[1] - (count - 1) * stride
+    begins = origin[:, : count * stride : stride][:, :count]
+    return begins >= 0, origin[:, reach - 1 :: stride]
 
 
 def _within(spans: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:

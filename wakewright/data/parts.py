@@ -21,13 +21,12 @@ OFFSET = {"train": 0, "validation": 1000, "test": 2000}
 """Added to the seed, so that no room or place is shared between the parts."""
 COPIES: dict[tuple[Kind, bool], int] = {
     ("speech", False): 1,
-    ("speech", True): 3,
     ("noise", True): 2,
     ("music", True): 2,
     ("positive", True): 10,
 }
-"""How often each clip is heard in training, besides augment.copies for what is spoken for the phrase: real sound and
-own recordings are rarer than synthetic, and worth more."""
+"""How often each clip is heard in training, besides what `augment` says of the phrase and of real speech: real
+sound and own recordings are rarer than synthetic, and worth more."""
 
 ENOUGH_REAL_S = 300.0
 """Real speech in a part from which on synthetic speech is not counted with it."""
@@ -148,11 +147,12 @@ def scene(
 
 def training_scene(parts: Parts, recipe: Recipe) -> Scene:
     """Everything mixed, as often as it is worth."""
-    spoken_copies: dict[tuple[Kind, bool], int] = {
+    copies: dict[tuple[Kind, bool], int] = {
         ("positive", False): recipe.augment.copies,
         ("near_miss", False): recipe.augment.copies,
+        ("speech", True): recipe.augment.real_copies,
     }
-    return scene(parts, "train", COPIES | spoken_copies, recipe)
+    return scene(parts, "train", COPIES | copies, recipe)
 
 
 def word_scene(

@@ -39,7 +39,7 @@ class MixedNet(nn.Module):
 
     def __init__(self, channels: int, width: float) -> None:
         super().__init__()
-        stem, self.body = max(8, round(32 * width)), max(8, round(64 * width))
+        stem, self.body = max(8, round(64 * width)), max(8, round(128 * width))
         self.stem = StreamConv(channels, stem, STEM_KERNEL, stride=STRIDE)
         inputs = [stem] + [self.body] * (len(KERNELS) - 1)
         self.blocks = nn.ModuleList(

@@ -18,6 +18,8 @@ from wakewright.models.registry import Dimensions
 
 TAPS = 16
 """Moments the temporal layer sees, spaced as nearly as steps allow like the embedding's own."""
+NARROW, HIDDEN = 16, 64
+"""Values per moment, and of the temporal layer: however wide the trunk, what they see are the same 96 channels."""
 INPUT_SCALE = 1.0 / 26.0
 """Brings the micro front end's 0..26 to 0..1."""
 
@@ -25,14 +27,13 @@ INPUT_SCALE = 1.0 / 26.0
 class TinyHead(nn.Module):
     """(batch, steps, 96) -> (batch, steps) logits, looking at every `spacing`-th step."""
 
-    def __init__(self, width: float, spacing: int) -> None:
+    def __init__(self, spacing: int) -> None:
         super().__init__()
-        narrow, wide = max(4, round(16 * width)), max(8, round(64 * width))
         self.hide = nn.Dropout1d(0.0)
-        self.project = StreamConv(embedding.CHANNELS, narrow, 1, norm=False)
-        self.temporal = StreamConv(narrow, wide, TAPS, dilation=spacing, norm=False)
+        self.project = StreamConv(embedding.CHANNELS, NARROW, 1, norm=False)
+        self.temporal = StreamConv(NARROW, HIDDEN, TAPS, dilation=spacing, norm=False)
         self.dropout = nn.Dropout(0.3)
-        self.last = StreamConv(wide, 1, 1, norm=False, activate=False)
+        self.last = StreamConv(HIDDEN, 1, 1, norm=False, activate=False)
 
     def forward(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, steps, 96) -> (batch, steps)."""
@@ -62,7 +63,7 @@ class TinyModel(nn.Module):
         self.trunk = trunk
         self.dropout = nn.Dropout(0.1)
         self.readout = StreamConv(trunk.body, embedding.CHANNELS, 1, norm=False, activate=False)
-        self.head = TinyHead(dims.width, spacing)
+        self.head = TinyHead(spacing)
 
     @property
     def last(self) -> StreamConv:

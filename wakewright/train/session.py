@@ -10,7 +10,7 @@ import torch
 
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Policy, Pretrain, Recipe
+from wakewright.core.recipe import Policy, Recipe
 from wakewright.core.run import Run
 from wakewright.data.batches import Batch, Geometry, Sampler
 from wakewright.data.store import Store
@@ -18,6 +18,8 @@ from wakewright.models import registry
 from wakewright.train import loop, objectives, teach
 from wakewright.train.validation import validate
 
+PHRASE_SHARE = 0.06
+"""Share of a batch of pretraining that holds the phrase: there it is speech that is learnt, most of it real."""
 TEACHER_STEPS = 2000
 """Steps for a teacher's head, which learns in seconds; never more than the model itself gets."""
 
@@ -100,9 +102,7 @@ class Session:
         model = teach.beginner(dims, self.store, recipe.train)
         sampler = self._sampler(recipe, model)
         folder = self.run.checkpoints_dir / name
-        beside = None
-        if recipe.train.pretrain is not None and model.frontend == "micro":
-            beside = self._pretrained(model, sampler, recipe.train.pretrain)
+        beside = self._pretrained(model, recipe)
         with self.progress.stage(f"train {name}", recipe.train.steps, "steps") as bar:
             return loop.fit(
                 model,
@@ -118,14 +118,19 @@ class Session:
                 beside=beside,
             )
 
-    def _pretrained(
-        self, model: Any, sampler: Sampler, settings: Pretrain
-    ) -> Callable[[torch.Tensor, Batch], torch.Tensor] | None:
+    def _pretrained(self, model: Any, recipe: Recipe) -> Callable[[torch.Tensor, Batch], torch.Tensor] | None:
         """Pretrain the model, in place, and return what it goes on imitating with, if it does."""
+        settings = recipe.train.pretrain
+        if settings is None or model.frontend != "micro":
+            return None
+        general = recipe.train.model_copy(update={"positive_share": PHRASE_SHARE})
+        sampler = self._sampler(recipe.model_copy(update={"train": general}), model)
         imitation = teach.Imitation.of(sampler, self.store)
         path = self.run.checkpoints_dir / "pretrain.pt"
         with self.progress.stage("pretrain", settings.steps, "steps") as bar:
-            teach.pretrain(model, imitation, sampler, settings, seed=self.recipe.seed, path=path, bar=bar)
+            teach.pretrain(model, imitation, sampler, settings, seed=recipe.seed, path=path, bar=bar)
+        self.run.rewind_metrics(0, stage="pretrain")
+        self.run.log(stage="pretrain", step=settings.steps, **teach.likeness(model.eval(), imitation, self.others))
         if not settings.keep:
             return None
         return lambda features, batch: settings.keep * imitation(features, batch)

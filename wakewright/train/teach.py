@@ -16,7 +16,7 @@ from wakewright.core.errors import TrainingDiverged
 from wakewright.core.files import write_bytes
 from wakewright.core.progress import Bar
 from wakewright.core.recipe import Pretrain, Train
-from wakewright.data.batches import Batch, Sampler
+from wakewright.data.batches import Batch, Sampler, inside, reached
 from wakewright.data.store import Store, Track, decode
 from wakewright.models import registry
 from wakewright.models.embedding_head import EmbeddingHead
@@ -47,9 +47,10 @@ def beginner(dims: registry.Dimensions, store: Store, settings: Train) -> Any:
 class Imitation:
     """What a tiny model learns besides the phrase: that its features be the speech embedding.
 
-    Called with (batch, steps, 96) features and their batch it gives the loss: cosine distance plus mean squared error
-    of the standardised embeddings. It is the hint of FitNets (Romero et al., 2015), kept up while the phrase is
-    learnt: else what was learnt from real speech is soon lost to the synthesisers.
+    Called with (batch, moments, 96) features and their batch it gives the loss: cosine distance plus mean squared
+    error of the standardised embeddings, at every moment of the windows, not only those that have a label. It is the
+    hint of FitNets (Romero et al., 2015), kept up while the phrase is learnt: else what was learnt from real speech
+    is soon lost to the synthesisers.
     """
 
     track: Track
@@ -58,22 +59,55 @@ class Imitation:
     """(frames,) for each frame of the model's own track the embedding heard by then; NaN before the first."""
     mean: NDArray[np.float32]
     std: NDArray[np.float32]
+    stride: int
+    """Frames of the model's track from feature to feature."""
 
     @classmethod
     def of(cls, sampler: Sampler, store: Store) -> Imitation:
         """For what `sampler` draws from `store`."""
         track = store.tracks["speech_embedding"]
-        place = onto(np.arange(len(track.frames), dtype=np.float64), track, sampler.track)
-        return cls(track, place, *statistics(track))
+        return cls(track, _heard_by_then(track, sampler.track), *statistics(track), sampler.geometry.stride)
+
+    def standardised(self, where: NDArray[np.float64]) -> Tensor:
+        """(moments, 96) the embedding at these frames of it, as the features should be."""
+        heard = decode(self.track.name, self.track.frames[where.astype(np.int64)])
+        return torch.from_numpy((heard - self.mean) / (self.std + 1e-3))
 
     def __call__(self, features: Tensor, batch: Batch) -> Tensor:
-        # there are more features than logits, by as many as the head looks back: compare the newest ones
-        features = features[:, features.shape[1] - batch.ends.shape[1] :]
-        where = self.place[batch.ends]
-        known = ~np.isnan(where)
-        heard = decode(self.track.name, self.track.frames[where[known].astype(np.int64)])
-        wanted = torch.from_numpy((heard - self.mean) / (self.std + 1e-3))
-        return imitate(features[torch.from_numpy(known)], wanted)
+        whole, ends = reached(batch.origin, features.shape[1], self.stride)
+        where = self.place[ends]
+        known = whole & ~np.isnan(where)
+        return imitate(features[torch.from_numpy(known)], self.standardised(where[known]))
+
+
+def _heard_by_then(embedding: Track, track: Track) -> NDArray[np.float64]:
+    return onto(np.arange(len(embedding.frames), dtype=np.float64), embedding, track)
+
+
+@torch.no_grad()
+def likeness(model: Any, imitation: Imitation, store: Store) -> dict[str, float]:
+    """How like the speech embedding a model's features are over the speech of another store.
+
+    `r2` is the share of the standardised embedding's variance that they explain, 1 at best and below 0 for worse than
+    its mean; `cosine` the mean over moments. Both are NaN where the store holds no speech.
+    """
+    track, embedding = store.tracks[model.frontend], store.tracks["speech_embedding"]
+    there = dataclasses.replace(imitation, track=embedding, place=_heard_by_then(embedding, track))
+    spoken, reach = inside(store, track, "speech"), model.trunk.receptive_field
+    mine, wanted = [torch.zeros(0, embedding.frames.shape[1])], [torch.zeros(0, embedding.frames.shape[1])]
+    for first, last in zip(track.starts[:-1], track.starts[1:], strict=True):
+        if last - first < reach:
+            continue
+        whole = first + reach + (last - first - reach) // model.stride * model.stride
+        features, _ = model.features(torch.from_numpy(decode(track.name, track.frames[first:whole]))[None])
+        _, ends = reached(np.arange(first, whole)[None], features.shape[1], model.stride)
+        where = there.place[ends[0]]
+        known = spoken[ends[0]] & ~np.isnan(where)
+        mine.append(features[0][torch.from_numpy(known)])
+        wanted.append(there.standardised(where[known]))
+    found, target = torch.cat(mine), torch.cat(wanted)
+    r2 = 1 - ((found - target) ** 2).sum() / ((target - target.mean(dim=0)) ** 2).sum()
+    return {"r2": r2.item(), "cosine": torch.nn.functional.cosine_similarity(found, target, dim=1).mean().item()}
 
 
 def pretrain(
