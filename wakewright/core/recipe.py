@@ -41,7 +41,7 @@ class Model(Node):
     name: ModelName = "speech_embedding"
     """speech_embedding (most accurate; a Pi, PC or server); mixednet or tc_resnet (tiny and streaming; an ESP32)."""
     width: PositiveFloat = 1.0
-    """Multiplies the number of channels of every layer."""
+    """Multiplies the channels of a tiny model's trunk, or of the head on the speech embedding."""
 
 
 class Voices(Node):

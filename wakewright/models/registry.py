@@ -22,7 +22,7 @@ class Dimensions:
     name: str
     """Name in the registry."""
     width: float = 1.0
-    """Multiplies the channels of every layer."""
+    """Multiplies the channels of a tiny model's trunk, or of the head on the speech embedding."""
 
 
 class StreamingModel(Protocol):
