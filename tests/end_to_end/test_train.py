@@ -292,7 +292,10 @@ def test_a_tiny_model_learns_from_the_embedding_and_a_teacher(
     assert (about["model_type"], about["frontend"]) == ("mixednet", "micro")
     assert (unbroken.folder / "teacher.pt").is_file()
     assert (unbroken.checkpoints_dir / "pretrain.pt").is_file()
-    assert {line["stage"] for line in unbroken.metrics()} == {"teacher", "model"}
+    assert {line["stage"] for line in unbroken.metrics()} == {"pretrain", "teacher", "model"}
+    (likeness,) = [line for line in unbroken.metrics() if line["stage"] == "pretrain"]
+    assert likeness["r2"] < 1
+    assert 0 < likeness["cosine"] < 1
     broken = Run.create(recipe, tmp_path / "broken")
     for stage in ("pretrain", "train model"):
         with pytest.raises(KeyboardInterrupt):
