@@ -127,10 +127,14 @@ class Session:
         sampler = self._sampler(recipe.model_copy(update={"train": general}), model)
         imitation = teach.Imitation.of(sampler, self.store)
         path = self.run.checkpoints_dir / "pretrain.pt"
+        known = path.is_file() and any(line.get("stage") == "pretrain" for line in self.run.metrics())
         with self.progress.stage("pretrain", settings.steps, "steps") as bar:
             teach.pretrain(model, imitation, sampler, settings, seed=recipe.seed, path=path, bar=bar)
-        self.run.rewind_metrics(0, stage="pretrain")
-        self.run.log(stage="pretrain", step=settings.steps, **teach.likeness(model.eval(), imitation, self.others))
+        if not known:
+            self.run.rewind_metrics(0, stage="pretrain")
+            self.run.log(
+                stage="pretrain", step=settings.steps, **teach.likeness(model.eval(), imitation, self.others)
+            )
         if not settings.keep:
             return None
         return lambda features, batch: settings.keep * imitation(features, batch)
