@@ -135,7 +135,7 @@ def test_what_was_imitated_is_kept_while_the_phrase_is_learnt(toy: Any, tmp_path
         "speech_embedding": dataclasses.replace(embedding, frames=heard.astype(np.float16)),
     }
     store = dataclasses.replace(store, tracks=tracks)
-    train, settings = toy.train(batch_size=16), Pretrain(steps=300, lr=5e-3)
+    train, settings = toy.train(batch_size=16), Pretrain(steps=500, lr=5e-3)
     path = tmp_path / "pretrain.pt"
 
     def fitted(name: str, *, keep: bool) -> tuple[float, int]:
@@ -158,7 +158,7 @@ def test_what_was_imitated_is_kept_while_the_phrase_is_learnt(toy: Any, tmp_path
     kept, times = fitted("kept", keep=True)
     lost, never = fitted("lost", keep=False)
     assert (times, never) == (train.steps, 0)
-    assert kept < 0.7 * lost
+    assert kept < 0.6 * lost
 
 
 def test_every_moment_of_a_window_is_asked_for_the_embedding_of_its_own_stream(toy: Any) -> None:

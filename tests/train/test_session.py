@@ -60,17 +60,22 @@ def test_speech_is_learnt_from_speech_and_little_of_the_phrase(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[Sampler] = []
+
+    def pretrained(recipe: Recipe) -> object:
+        model = model_of(session)
+        return session._pretrained(model, session._sampler(recipe, model), recipe)
+
     monkeypatch.setattr(teach, "pretrain", lambda model, imitation, sampler, settings, **_: heard.append(sampler))
     train = session.recipe.train.model_copy(update={"pretrain": Pretrain(keep=0.25)})
     recipe = session.recipe.model_copy(update={"train": train})
-    beside = session._pretrained(model_of(session), recipe)
+    beside = pretrained(recipe)
     if session.recipe.model.name == "speech_embedding":
         assert (beside, heard) == (None, [])
         return
     assert beside is not None
     assert heard[0].train.positive_share == PHRASE_SHARE < train.positive_share
     never = train.model_copy(update={"pretrain": Pretrain(keep=0.0)})
-    assert session._pretrained(model_of(session), recipe.model_copy(update={"train": never})) is None
+    assert pretrained(recipe.model_copy(update={"train": never})) is None
     assert len(heard) == 2
     logged = [line for line in session.run.metrics() if line["stage"] == "pretrain"]
     assert [line["step"] for line in logged] == [Pretrain().steps]  # once, however often it is resumed

@@ -7,6 +7,7 @@ receptive field and so gives several steps at once, each with its own label.
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import math
 
@@ -166,6 +167,12 @@ class Sampler:
             if usable.size:
                 rows.append((low + usable[0], low + usable[-1] + 1))
         return np.array(rows, np.int64).reshape(-1, 2)
+
+    def drawing(self, train: Train) -> Sampler:
+        """This sampler, but for the batch's size and shares; what has been mined is not shared."""
+        other = copy.copy(self)
+        other.train = train
+        return other
 
     def clips_in(self, streams: NDArray[np.int64]) -> list[str]:
         """Paths of the clips in these streams, at most twelve."""

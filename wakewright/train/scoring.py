@@ -13,6 +13,14 @@ from wakewright.data.store import Track, decode
 Real = TypeVar("Real", np.float32, np.float64)
 
 
+def whole_steps(first: int, last: int, reach: int, stride: int) -> int:
+    """The frame before which a stream from `first` to before `last` fills whole steps; `first` where it fills none.
+
+    Models take whole strides: with a frame too many a strided shortcut would be read one frame too late.
+    """
+    return first + reach + (last - first - reach) // stride * stride if last - first >= reach else first
+
+
 @torch.no_grad()
 def score_track(model: Any, track: Track) -> list[NDArray[np.float32]]:
     """Probabilities of every stream, (steps,) each; step j ends at frame receptive_field - 1 + j * stride.
@@ -21,11 +29,10 @@ def score_track(model: Any, track: Track) -> list[NDArray[np.float32]]:
     """
     scores = []
     for first, last in zip(track.starts[:-1], track.starts[1:], strict=True):
-        if last - first < model.receptive_field:
+        whole = whole_steps(first, last, model.receptive_field, model.stride)
+        if whole == first:
             scores.append(np.zeros(0, np.float32))
             continue
-        # models take whole strides: with a frame too many a strided shortcut would be read one frame too late
-        whole = first + model.receptive_field + (last - first - model.receptive_field) // model.stride * model.stride
         frames = torch.from_numpy(decode(track.name, track.frames[first:whole]))[None]
         logits, _ = model(frames)
         scores.append(torch.sigmoid(logits[0]).float().numpy())

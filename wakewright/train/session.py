@@ -102,7 +102,7 @@ class Session:
         model = teach.beginner(dims, self.store, recipe.train)
         sampler = self._sampler(recipe, model)
         folder = self.run.checkpoints_dir / name
-        beside = self._pretrained(model, recipe)
+        beside = self._pretrained(model, sampler, recipe)
         with self.progress.stage(f"train {name}", recipe.train.steps, "steps") as bar:
             return loop.fit(
                 model,
@@ -118,18 +118,19 @@ class Session:
                 beside=beside,
             )
 
-    def _pretrained(self, model: Any, recipe: Recipe) -> Callable[[torch.Tensor, Batch], torch.Tensor] | None:
+    def _pretrained(
+        self, model: Any, sampler: Sampler, recipe: Recipe
+    ) -> Callable[[torch.Tensor, Batch], torch.Tensor] | None:
         """Pretrain the model, in place, and return what it goes on imitating with, if it does."""
         settings = recipe.train.pretrain
         if settings is None or model.frontend != "micro":
             return None
-        general = recipe.train.model_copy(update={"positive_share": PHRASE_SHARE})
-        sampler = self._sampler(recipe.model_copy(update={"train": general}), model)
+        general = sampler.drawing(recipe.train.model_copy(update={"positive_share": PHRASE_SHARE}))
         imitation = teach.Imitation.of(sampler, self.store)
         path = self.run.checkpoints_dir / "pretrain.pt"
         known = path.is_file() and any(line.get("stage") == "pretrain" for line in self.run.metrics())
         with self.progress.stage("pretrain", settings.steps, "steps") as bar:
-            teach.pretrain(model, imitation, sampler, settings, seed=recipe.seed, path=path, bar=bar)
+            teach.pretrain(model, imitation, general, settings, seed=recipe.seed, path=path, bar=bar)
         if not known:
             self.run.rewind_metrics(0, stage="pretrain")
             self.run.log(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from wakewright.core.errors import TrainingDiverged
 from wakewright.core.files import write_bytes
@@ -22,7 +24,7 @@ from wakewright.models import registry
 from wakewright.models.embedding_head import EmbeddingHead
 from wakewright.train.loop import learning_rate
 from wakewright.train.objectives import imitate
-from wakewright.train.scoring import onto, per_frame, score_track
+from wakewright.train.scoring import onto, per_frame, score_track, whole_steps
 
 SAVE_EVERY = 500
 
@@ -94,20 +96,25 @@ def likeness(model: Any, imitation: Imitation, store: Store) -> dict[str, float]
     track, embedding = store.tracks[model.frontend], store.tracks["speech_embedding"]
     there = dataclasses.replace(imitation, track=embedding, place=_heard_by_then(embedding, track))
     spoken, reach = inside(store, track, "speech"), model.trunk.receptive_field
-    mine, wanted = [torch.zeros(0, embedding.frames.shape[1])], [torch.zeros(0, embedding.frames.shape[1])]
+    count, cosine, missed = 0, 0.0, 0.0
+    total, squares = np.zeros(there.mean.shape), 0.0  # summed as it goes: validation speech may be hours
     for first, last in zip(track.starts[:-1], track.starts[1:], strict=True):
-        if last - first < reach:
+        whole = whole_steps(int(first), int(last), reach, model.stride)
+        if whole == first:
             continue
-        whole = first + reach + (last - first - reach) // model.stride * model.stride
         features, _ = model.features(torch.from_numpy(decode(track.name, track.frames[first:whole]))[None])
         _, ends = reached(np.arange(first, whole)[None], features.shape[1], model.stride)
         where = there.place[ends[0]]
         known = spoken[ends[0]] & ~np.isnan(where)
-        mine.append(features[0][torch.from_numpy(known)])
-        wanted.append(there.standardised(where[known]))
-    found, target = torch.cat(mine), torch.cat(wanted)
-    r2 = 1 - ((found - target) ** 2).sum() / ((target - target.mean(dim=0)) ** 2).sum()
-    return {"r2": r2.item(), "cosine": torch.nn.functional.cosine_similarity(found, target, dim=1).mean().item()}
+        found, target = features[0][torch.from_numpy(known)].double(), there.standardised(where[known]).double()
+        count += len(found)
+        cosine += functional.cosine_similarity(found, target, dim=1).sum().item()
+        missed += ((found - target) ** 2).sum().item()
+        total += target.sum(dim=0).numpy()
+        squares += (target**2).sum().item()
+    if not count:
+        return {"r2": math.nan, "cosine": math.nan}
+    return {"r2": 1 - missed / (squares - float(total @ total) / count), "cosine": cosine / count}
 
 
 def pretrain(
