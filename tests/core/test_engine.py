@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -88,6 +89,21 @@ def test_a_killed_worker_is_reported_and_nothing_hangs() -> None:
     with pytest.raises(EnvironmentProblem, match=r"got: signal 9 \(SIGKILL\)\n  do:  most often memory ran out"):
         list(map_processes(end_myself, range(40), workers=2))
     assert not multiprocessing.active_children()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals")
+def test_the_signal_is_known_although_the_pool_collects_its_dead_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def collect_slowly(pid: int, options: int) -> tuple[int, int]:
+        ours = threading.current_thread() is threading.main_thread()
+        time.sleep(0.2 if ours else 0.0)  # let the pool's thread ask first
+        found = waitpid(pid, options)
+        time.sleep(0.0 if ours else 2.0)  # the child is gone, and what it ended with not written down yet
+        return found
+
+    waitpid = os.waitpid
+    monkeypatch.setattr(os, "waitpid", collect_slowly)
+    with pytest.raises(EnvironmentProblem, match=r"got: signal 9 \(SIGKILL\)"):
+        list(map_processes(end_myself, range(40), workers=2))
 
 
 def test_a_reader_that_stops_early_leaves_no_process() -> None:

@@ -119,6 +119,9 @@ def _over_processes(
             yield results
         finished = True
     except BrokenProcessPool as error:
+        # The pool's own thread collects the dead, and of two threads that ask for an exit code only one is told: wait
+        # until it has ended before asking.
+        pool.shutdown(wait=True, cancel_futures=True)
         raise _killed(team) from error
     finally:
         if not finished:
@@ -190,8 +193,6 @@ def _one_thread_each() -> Iterator[None]:
 
 def _killed(team: set[BaseProcess]) -> EnvironmentProblem:
     """The error for a worker that ended without an answer. The pool ends the rest with SIGTERM, which is no cause."""
-    for process in team:
-        process.join(timeout=5)
     codes = [p.exitcode for p in team if p.exitcode]
     code = next((c for c in codes if c != -signal.SIGTERM), codes[0] if codes else None)
     how = "no reason given"
