@@ -32,8 +32,8 @@ MEL_CHUNK = 1760
 MEL_PER_HOP = 8
 MEL_WINDOW = 76
 MEL_BANDS = 32
-BLOCK = 64
-"""Embeddings computed in one call when that much audio has arrived (5.1 s)."""
+BLOCKS = (64, 16, 4, 1)
+"""Embeddings computed in one call, as many as have come: one by one each costs as much as five in a block of 64."""
 _CONTEXT = MEL_WINDOW - MEL_PER_HOP
 _SKIP = 4
 """Mel frames before the first window, so that windows end where a chunk ends: 4 + 76 = 10 chunks of 8."""
@@ -105,9 +105,8 @@ class SpeechEmbedding:
     def __init__(self) -> None:
         folder = model_folder()
         self._mel = _Net(folder / "melspectrogram.tflite", (1, MEL_CHUNK))
-        self._single = _Net(folder / "embedding_model.tflite", (1, MEL_WINDOW, MEL_BANDS, 1))
         self._path = folder / "embedding_model.tflite"
-        self._block: _Net | None = None
+        self._nets: dict[int, _Net] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -124,11 +123,10 @@ class SpeechEmbedding:
             return np.zeros((0, CHANNELS), np.float32)
         out = np.empty((ready, CHANNELS), np.float32)
         done = 0
-        while ready - done >= BLOCK:
-            out[done : done + BLOCK] = self._embed(done, BLOCK)
-            done += BLOCK
-        for step in range(done, ready):
-            out[step] = self._embed(step, 1)
+        for block in BLOCKS:
+            while ready - done >= block:
+                out[done : done + block] = self._embed(done, block)
+                done += block
         self._mels = self._mels[ready * MEL_PER_HOP :]
         return out
 
@@ -147,12 +145,9 @@ class SpeechEmbedding:
         self._mels = joined[skipped:]
 
     def _embed(self, first: int, count: int) -> Frames:
+        """(count, 96) the embeddings from the `first` that is due on; `count` is one of BLOCKS."""
+        length = _CONTEXT + count * MEL_PER_HOP
+        if count not in self._nets:
+            self._nets[count] = _Net(self._path, (1, length, MEL_BANDS, 1))
         start = first * MEL_PER_HOP
-        mels = self._mels[start : start + _CONTEXT + count * MEL_PER_HOP]
-        if count == 1:
-            net = self._single
-        else:
-            if self._block is None:
-                self._block = _Net(self._path, (1, _CONTEXT + BLOCK * MEL_PER_HOP, MEL_BANDS, 1))
-            net = self._block
-        return net(mels[None, :, :, None]).reshape(count, CHANNELS)
+        return self._nets[count](self._mels[None, start : start + length, :, None]).reshape(count, CHANNELS)
