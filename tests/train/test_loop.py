@@ -167,7 +167,7 @@ def test_every_moment_of_a_window_is_asked_for_the_embedding_of_its_own_stream(t
     sampler = toy.sampler(model, toy.train(), augment=Augment(tempo=(1.0, 1.0), vtlp=0.0, spec_time=0, spec_freq=0))
     imitation = teach.Imitation.of(sampler, store)
     micro, embedding = store.tracks["micro"], store.tracks["speech_embedding"]
-    reach, count = model.trunk.receptive_field, 16 * 3 + 4 - 3
+    reach, count = model.trunk.reach, 16 * 3 + 4 - 3
     batch = sampler.windows(np.array([int(micro.starts[1]) + 200, 700]))
     features = torch.randn(2, count, 96, generator=torch.Generator().manual_seed(1))
     assert batch.frames.shape[1] == reach + (count - 1) * 3
@@ -190,7 +190,7 @@ def test_every_moment_of_a_window_is_asked_for_the_embedding_of_its_own_stream(t
 def test_likeness_is_whole_for_the_embedding_itself_and_nothing_for_its_mean(toy: Any) -> None:
     model, store = toy.model("mixednet").eval(), toy.store()
     imitation = teach.Imitation.of(toy.sampler(model, toy.train()), store)
-    micro, reach = store.tracks["micro"], model.trunk.receptive_field
+    micro, reach = store.tracks["micro"], model.trunk.reach
     streams = iter(range(len(micro.starts) - 1))
 
     def perfect(frames: torch.Tensor) -> tuple[torch.Tensor, None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from wakewright.core.errors import WakewrightError
 from wakewright.core.files import replacing
 from wakewright.detect.detector import Network
+from wakewright.models import layers
 
 OPSET = 17
 TOLERANCE = 1e-4
@@ -42,12 +44,14 @@ def write(model: Any, path: Path) -> float:
     names = [f"state_{i}" for i in range(len(state))]
     after = [f"next_{name}" for name in names]
     example = torch.zeros(1, 10 * model.stride, model.channels)
+    settled = copy.deepcopy(model)
+    layers.settle(settled)
     with replacing(path) as temporary:
         with warnings.catch_warnings():
             # the tracer is what exports a loop-free model with dynamic time; torch announces its successor each time
             warnings.simplefilter("ignore", DeprecationWarning)
             torch.onnx.export(
-                _Exported(model).eval(),
+                _Exported(settled).eval(),
                 (example, *state),
                 str(temporary),
                 input_names=["frames", *names],

@@ -8,14 +8,76 @@ With `state=None` a layer has no past and gives outputs only where its whole ker
 how windows are trained. With a state from `initial_state` (silence) or from an earlier call it continues where
 the earlier call ended; fed in pieces it then equals fed whole. Pieces must hold a whole number of strides.
 Padding is never added in time, so training and streaming see the same arithmetic.
+
+Layers compose: a `Chain` of layers, or a `Residual` around one, is a layer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Protocol
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
+
+from wakewright.models.quantised import FakeQuant, quantised_weights
 
 State = tuple[Tensor, ...]
+
+
+class Layer(Protocol):
+    """What every layer tells of itself."""
+
+    stride: int
+    """Inputs per output."""
+    reach: int
+    """Inputs behind one output."""
+    outputs: int
+    """Channels that come out."""
+    states: int
+    """Tensors in its state."""
+
+    @property
+    def macs(self) -> float:
+        """Multiplications per input frame."""
+        ...
+
+    def initial_state(self, batch: int) -> State:
+        """The state of a layer that has heard nothing but zeros."""
+        ...
+
+    def __call__(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        """(batch, time, in) -> (batch, outputs, out) and what to remember."""
+        ...
+
+
+def convolve(
+    x: Tensor, weights: Tensor, bias: Tensor | None, kernel: int, stride: int = 1, dilation: int = 1
+) -> Tensor:
+    """(batch, time, in) -> (batch, outputs, out): convolution over time, unpadded, by (out, in, kernel).
+
+    Channels stay last, which makes a training step twice as fast as torch's own convolution over time: a kernel of
+    one frame is a matrix product, a longer one the product of the frames laid side by side. Raises RuntimeError when
+    x is shorter than the kernel.
+    """
+    back = (kernel - 1) * dilation
+    if not torch.jit.is_tracing() and x.shape[1] <= back:  # type: ignore[attr-defined, no-untyped-call]
+        raise RuntimeError(f"{x.shape[1]} frames are fewer than the kernel's {back + 1}")
+    if back or stride > 1:
+        taps = [x[:, first : (first - back) or None : stride] for first in range(0, back + 1, dilation)]
+        x = torch.cat(taps, dim=2)
+    return functional.linear(x, weights.transpose(1, 2).flatten(1), bias)
+
+
+def convolve_depthwise(x: Tensor, weights: Tensor, bias: Tensor, channels: int) -> Tensor:
+    """(batch, time, channels) -> (batch, outputs, channels): each channel by its own (channels, 1, kernel).
+
+    As an image with channels last it takes a third of the time of torch's convolution over sequences.
+    """
+    image = x.unsqueeze(2).permute(0, 3, 1, 2)
+    y = functional.conv2d(image, weights.unsqueeze(-1), bias, groups=channels)
+    return y.permute(0, 2, 3, 1).squeeze(2)
 
 
 class StreamConv(nn.Module):
@@ -29,18 +91,26 @@ class StreamConv(nn.Module):
         *,
         stride: int = 1,
         dilation: int = 1,
-        depthwise: bool = False,
         norm: bool = True,
         activate: bool = True,
+        limit: float | None = None,
     ) -> None:
+        """`limit` is the largest magnitude of what comes out that matters; int8 keeps no more."""
         super().__init__()
         self.reach, self.stride, self.channels_in = (kernel - 1) * dilation + 1, stride, channels_in
-        groups = channels_in if depthwise else 1
-        self.conv = nn.Conv1d(
-            channels_in, channels_out, kernel, stride=stride, dilation=dilation, groups=groups, bias=not norm
-        )
+        self.outputs, self.states = channels_out, int(self.reach > stride)
+        self.conv = nn.Conv1d(channels_in, channels_out, kernel, stride=stride, dilation=dilation, bias=not norm)
         self.norm: nn.Module = nn.BatchNorm1d(channels_out) if norm else nn.Identity()
         self.activate: nn.Module = nn.ReLU() if activate else nn.Identity()
+        self.limit = limit
+        self.out: FakeQuant | None = None
+        """Rounds what comes out to int8, and with it the weights; None computes in float."""
+        self.constants: tuple[Tensor, Tensor] | None = None
+        """Weights and bias for good, set by `settle`."""
+
+    @property
+    def macs(self) -> float:
+        return self.conv.weight.numel() / self.stride
 
     @property
     def context(self) -> int:
@@ -48,16 +118,44 @@ class StreamConv(nn.Module):
         return max(0, self.reach - self.stride)
 
     def initial_state(self, batch: int) -> State:
-        """The state of a layer that has heard nothing but zeros."""
         return (torch.zeros(batch, self.context, self.channels_in),) if self.context else ()
 
+    def gain(self) -> Tensor:
+        """(out,) what the normalisation multiplies each channel by."""
+        if not isinstance(self.norm, nn.BatchNorm1d):
+            return torch.ones(self.outputs)
+        assert self.norm.running_var is not None
+        gain = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
+        return torch.where(gain.abs() < 1e-6, torch.full_like(gain, 1e-6), gain)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """The convolution with the normalisation in it: (out, in per group, kernel) weights and (out,) bias."""
+        gain = self.gain()
+        weights = self.conv.weight * gain[:, None, None]
+        if isinstance(self.norm, nn.BatchNorm1d):
+            assert self.norm.running_mean is not None
+            return weights, self.norm.bias - self.norm.running_mean * gain
+        return weights, torch.zeros(self.outputs) if self.conv.bias is None else self.conv.bias
+
+    def _convolve(self, x: Tensor) -> Tensor:
+        kernel, stride, dilation = self.conv.kernel_size[0], self.stride, self.conv.dilation[0]
+        if not self.training:
+            return convolve(x, *_settled(self), kernel, stride, dilation)
+        weights = self.conv.weight
+        if self.out is not None and self.out.rounds:
+            # Jacob et al., "Quantization and Training of Neural Networks", 2018, section 3.2: the weights are rounded
+            # as they will be once the normalisation is folded into them, and the normalisation still learns
+            gain = self.gain()[:, None, None]
+            weights = quantised_weights(weights * gain) / gain
+        y = convolve(x, weights, self.conv.bias, kernel, stride, dilation)
+        return self.norm(y.flatten(0, 1)).unflatten(0, y.shape[:2])  # type: ignore[no-any-return]
+
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, time, in) -> (batch, outputs, out) and the frames to remember."""
         if state is not None and self.context:
             x = torch.cat([state[0], x], dim=1)
             state = (x[:, x.shape[1] - self.context :],)
-        y = self.activate(self.norm(self.conv(x.transpose(1, 2))))
-        return y.transpose(1, 2), state
+        y = self.activate(self._convolve(x))
+        return (y if self.out is None else self.out(y)), state
 
 
 class MixConv(nn.Module):
@@ -66,9 +164,11 @@ class MixConv(nn.Module):
     Groups with shorter kernels look at the newest frames only, so all outputs end at the same moment.
     """
 
+    stride, states = 1, 1
+
     def __init__(self, channels: int, kernels: tuple[int, ...]) -> None:
         super().__init__()
-        self.kernel, self.channels = max(kernels), channels
+        self.reach, self.outputs = max(kernels), channels
         sizes = [channels // len(kernels)] * len(kernels)
         sizes[0] += channels - sum(sizes)
         self.sizes, self.kernels = sizes, kernels
@@ -76,27 +176,105 @@ class MixConv(nn.Module):
             nn.Conv1d(size, size, kernel, groups=size, bias=False)
             for size, kernel in zip(sizes, kernels, strict=True)
         )
+        self.out: FakeQuant | None = None
+        self.constants: tuple[Tensor, Tensor] | None = None
 
     @property
-    def context(self) -> int:
-        """Frames of past kept between calls."""
-        return self.kernel - 1
+    def macs(self) -> float:
+        return float(sum(size * kernel for size, kernel in zip(self.sizes, self.kernels, strict=True)))
 
     def initial_state(self, batch: int) -> State:
-        """The state of a layer that has heard nothing but zeros."""
-        return (torch.zeros(batch, self.context, self.channels),)
+        return (torch.zeros(batch, self.reach - 1, self.outputs),)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """As one depthwise convolution of the longest kernel: (channels, 1, kernel) weights, zero where a channel's
+        own kernel does not reach, and (channels,) bias."""
+        weights = [
+            functional.pad(conv.weight, (self.reach - kernel, 0))  # type: ignore[arg-type]
+            for conv, kernel in zip(self.convs, self.kernels, strict=True)
+        ]
+        return torch.cat(weights), torch.zeros(self.outputs)
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, time, channels) -> (batch, outputs, channels) and the frames to remember."""
         if state is not None:
             x = torch.cat([state[0], x], dim=1)
-            state = (x[:, x.shape[1] - self.context :],)
-        groups = torch.split(x.transpose(1, 2), self.sizes, dim=1)
-        y = [
-            conv(group[:, :, self.kernel - kernel :])
-            for conv, group, kernel in zip(self.convs, groups, self.kernels, strict=True)
-        ]
-        return torch.cat(y, dim=1).transpose(1, 2), state
+            state = (x[:, x.shape[1] - self.reach + 1 :],)
+        y = convolve_depthwise(x, *_settled(self), self.outputs)
+        return (y if self.out is None else self.out(y)), state
+
+
+def _settled(layer: StreamConv | MixConv) -> tuple[Tensor, Tensor]:
+    """Weights and bias as the layer computes with them outside training: folded, and rounded if it rounds."""
+    if layer.constants is not None:
+        return layer.constants
+    weights, bias = layer.folded()
+    return quantised_weights(weights) if layer.out is not None and layer.out.rounds else weights, bias
+
+
+def settle(model: nn.Module) -> None:
+    """Fold every layer's weights for good: `model` is then of constants, for export, and no longer learns."""
+    for layer in model.modules():
+        if isinstance(layer, StreamConv | MixConv):
+            weights, bias = _settled(layer)
+            layer.constants = weights.detach(), bias.detach()
+
+
+class Chain(nn.Module):
+    """Layers one after the other."""
+
+    def __init__(self, layers: Sequence[Layer]) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(layers)  # type: ignore[arg-type]
+        self.stride, self.reach = 1, 1
+        for layer in layers:
+            self.reach += (layer.reach - 1) * self.stride
+            self.stride *= layer.stride
+        self.outputs, self.states = layers[-1].outputs, sum(layer.states for layer in layers)
+
+    @property
+    def macs(self) -> float:
+        total, stride = 0.0, 1
+        for layer in self.layers:
+            total += float(layer.macs) / stride  # type: ignore[arg-type]
+            stride *= int(layer.stride)  # type: ignore[arg-type]
+        return total
+
+    def initial_state(self, batch: int) -> State:
+        return tuple(part for layer in self.layers for part in layer.initial_state(batch))  # type: ignore[operator]
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        after: list[Tensor] = []
+        for layer in self.layers:
+            own = None if state is None else state[len(after) : len(after) + layer.states]  # type: ignore[operator]
+            x, kept = layer(x, own)
+            after += kept or ()
+        return x, None if state is None else tuple(after)
+
+
+class Residual(nn.Module):
+    """relu(body(x) + shortcut(x)): the shortcut takes the newest frame behind each output of the body."""
+
+    def __init__(self, body: Chain, shortcut: StreamConv | None = None) -> None:
+        """Without a `shortcut` the frames themselves are added; one has a kernel of one frame."""
+        super().__init__()
+        self.body, self.shortcut = body, shortcut
+        self.stride, self.reach, self.outputs, self.states = body.stride, body.reach, body.outputs, body.states
+        self.out: FakeQuant | None = None
+
+    @property
+    def macs(self) -> float:
+        return self.body.macs + (0.0 if self.shortcut is None else self.shortcut.macs / self.stride)
+
+    def initial_state(self, batch: int) -> State:
+        return self.body.initial_state(batch)
+
+    def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
+        y, state = self.body(x, state)
+        short = newest(x, y.shape[1], self.stride)
+        if self.shortcut is not None:
+            short, _ = self.shortcut(short)
+        y = torch.relu(y + short)
+        return (y if self.out is None else self.out(y)), state
 
 
 def newest(x: Tensor, outputs: int, stride: int) -> Tensor:

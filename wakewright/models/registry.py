@@ -62,13 +62,13 @@ class StreamingModel(Protocol):
 def create(dims: Dimensions) -> Any:
     """Build the model of these dimensions, with fresh weights. Raises KeyError for an unknown name."""
     from wakewright.models.embedding_head import EmbeddingHead
-    from wakewright.models.mixednet import MixedNet
-    from wakewright.models.tc_resnet import TcResNet
+    from wakewright.models.mixednet import mixednet
+    from wakewright.models.tc_resnet import tc_resnet
     from wakewright.models.tiny import TinyModel
 
     if dims.name == "speech_embedding":
         return EmbeddingHead(dims)
-    trunks: dict[str, Any] = {"mixednet": MixedNet, "tc_resnet": TcResNet}
+    trunks = {"mixednet": mixednet, "tc_resnet": tc_resnet}
     return TinyModel(dims, trunks[dims.name](TinyModel.channels, dims.width))
 
 

@@ -8,12 +8,10 @@ tell how synthesisers say it, which a tiny model finds sooner than anything.
 
 from __future__ import annotations
 
-from typing import Any
-
 from torch import Tensor, nn
 
 from wakewright.dsp import embedding, micro
-from wakewright.models.layers import State, StreamConv
+from wakewright.models.layers import Chain, State, StreamConv
 from wakewright.models.registry import Dimensions
 
 TAPS = 16
@@ -22,6 +20,10 @@ NARROW, HIDDEN = 16, 64
 """Values per moment, and of the temporal layer: however wide the trunk, what they see are the same 96 channels."""
 INPUT_SCALE = 1.0 / 26.0
 """Brings the micro front end's 0..26 to 0..1."""
+FEATURE_LIMIT = 4.0
+"""Standard deviations of the embedding that the head looks at."""
+LOGIT_LIMIT = 8.0
+"""Beyond this a probability is 0 or 1 to a device, which has 8 bits for it."""
 
 
 class TinyHead(nn.Module):
@@ -33,11 +35,11 @@ class TinyHead(nn.Module):
         self.project = StreamConv(embedding.CHANNELS, NARROW, 1, norm=False)
         self.temporal = StreamConv(NARROW, HIDDEN, TAPS, dilation=spacing, norm=False)
         self.dropout = nn.Dropout(0.3)
-        self.last = StreamConv(HIDDEN, 1, 1, norm=False, activate=False)
+        self.last = StreamConv(HIDDEN, 1, 1, norm=False, activate=False, limit=LOGIT_LIMIT)
 
     def forward(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, steps, 96) -> (batch, steps)."""
-        normal = self.hide(features.clamp(-4, 4).transpose(1, 2)).transpose(1, 2)
+        normal = self.hide(features.clamp(-FEATURE_LIMIT, FEATURE_LIMIT).transpose(1, 2)).transpose(1, 2)
         narrow, _ = self.project(normal)
         hidden, state = self.temporal(narrow, state)
         logits, _ = self.last(self.dropout(hidden))
@@ -47,22 +49,23 @@ class TinyHead(nn.Module):
 class TinyModel(nn.Module):
     """Micro front-end frames to logits, one per step of the trunk.
 
-    A trunk turns (batch, time, 40) frames of 0..1 into (batch, steps, `trunk.body`); it tells its `stride` and
-    `receptive_field` in frames and gives its `initial_state`.
+    A trunk turns (batch, time, 40) frames of 0..1 into (batch, steps, `trunk.outputs`).
     """
 
     frontend = "micro"
     channels = micro.CHANNELS
 
-    def __init__(self, dims: Dimensions, trunk: Any) -> None:
+    def __init__(self, dims: Dimensions, trunk: Chain) -> None:
         super().__init__()
         self.dims = dims
         spacing = round(embedding.HOP / (micro.HOP * trunk.stride))
         self.stride: int = trunk.stride
-        self.receptive_field: int = trunk.receptive_field + trunk.stride * spacing * (TAPS - 1)
+        self.receptive_field: int = trunk.reach + trunk.stride * spacing * (TAPS - 1)
         self.trunk = trunk
         self.dropout = nn.Dropout(0.1)
-        self.readout = StreamConv(trunk.body, embedding.CHANNELS, 1, norm=False, activate=False)
+        self.readout = StreamConv(
+            trunk.outputs, embedding.CHANNELS, 1, norm=False, activate=False, limit=FEATURE_LIMIT
+        )
         self.head = TinyHead(spacing)
 
     @property
@@ -73,6 +76,12 @@ class TinyModel(nn.Module):
     def hide_channels(self, share: float) -> None:
         """From now on hide this share of the features' channels from the head, as `EmbeddingHead` does."""
         self.head.hide.p = share
+
+    @property
+    def macs(self) -> float:
+        """Multiplications per frame of the front end."""
+        head = (self.readout, self.head.project, self.head.temporal, self.head.last)
+        return self.trunk.macs + sum(layer.macs for layer in head) / self.stride
 
     def initial_state(self, batch: int) -> State:
         """The state after endless silence."""

@@ -95,7 +95,7 @@ def likeness(model: Any, imitation: Imitation, store: Store) -> dict[str, float]
     """
     track, embedding = store.tracks[model.frontend], store.tracks["speech_embedding"]
     there = dataclasses.replace(imitation, track=embedding, place=_heard_by_then(embedding, track))
-    spoken, reach = inside(store, track, "speech"), model.trunk.receptive_field
+    spoken, reach = inside(store, track, "speech"), model.trunk.reach
     count, cosine, missed = 0, 0.0, 0.0
     total, squares = np.zeros(there.mean.shape), 0.0  # summed as it goes: validation speech may be hours
     for first, last in zip(track.starts[:-1], track.starts[1:], strict=True):
