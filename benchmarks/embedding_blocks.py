@@ -14,8 +14,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wakewright.dsp.embedding import CHANNELS, MEL_BANDS, MEL_PER_HOP, MEL_WINDOW, _Net, model_folder
+from wakewright.dsp.embedding import CHANNELS, MEL_BANDS, MEL_PER_HOP, MEL_WINDOW, model_folder
 from wakewright.dsp.frontend import Frames
+from wakewright.dsp.litert import Net
 
 
 def timed(run: Callable[[], Frames], repeats: int) -> tuple[Frames, float]:
@@ -34,9 +35,12 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=125)
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
-    path, length = model_folder() / "embedding_model.tflite", MEL_WINDOW + MEL_PER_HOP * (asked.windows - 1)
+    model, length = (
+        (model_folder() / "embedding_model.tflite").read_bytes(),
+        MEL_WINDOW + MEL_PER_HOP * (asked.windows - 1),
+    )
     mels = np.random.default_rng(0).normal(size=(1, length, MEL_BANDS, 1)).astype(np.float32)
-    one, many = _Net(path, (1, MEL_WINDOW, MEL_BANDS, 1)), _Net(path, mels.shape)
+    one, many = Net(model, (1, MEL_WINDOW, MEL_BANDS, 1)), Net(model, mels.shape)
     starts = range(0, length - MEL_WINDOW + 1, MEL_PER_HOP)
     apart, slow = timed(
         lambda: np.concatenate([one(mels[:, s : s + MEL_WINDOW]).reshape(1, CHANNELS) for s in starts]), asked.repeats

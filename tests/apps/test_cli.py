@@ -15,7 +15,7 @@ import pytest
 
 from wakewright.apps.cli import main, with_resume_value
 from wakewright.apps.commands import listen, runs
-from wakewright.apps.commands.train import _resume_words, compose, steps_per_epoch
+from wakewright.apps.commands.train import _resume_words, compose
 from wakewright.core.audio import write_wav
 from wakewright.core.compose import load_recipe
 from wakewright.core.errors import AudioError, PhraseError, RecipeError
@@ -109,9 +109,9 @@ def test_own_recordings_with_odd_names_survive(tmp_path: Path) -> None:
 
 
 def test_epochs_are_counted_in_steps() -> None:
-    once = steps_per_epoch(load_recipe(phrase="hey katya"))
+    once = load_recipe(phrase="hey katya").steps_per_epoch
     assert compose("hey katya", [], epochs=4).train.steps == 4 * once
-    assert steps_per_epoch(load_recipe(phrase="x", overrides=["voices.positives=1"])) == 1
+    assert load_recipe(phrase="x", overrides=["voices.positives=1"]).steps_per_epoch == 1
 
 
 @pytest.mark.parametrize("error", [PhraseError, AudioError, RecipeError])

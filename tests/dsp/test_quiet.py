@@ -5,11 +5,11 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import pytest
 
-from wakewright.dsp.embedding import SpeechEmbedding, _Net, _without_c_messages, model_folder
+from wakewright.dsp.embedding import SpeechEmbedding, model_folder
+from wakewright.dsp.litert import Net, without_c_messages
 
 SPEAK = """
 import os, sys
@@ -34,11 +34,10 @@ def test_a_process_without_standard_error_can_use_it() -> None:
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_standard_error_is_restored_after_a_failure(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    (tmp_path / "broken.tflite").write_bytes(b"no model")
+def test_standard_error_is_restored_after_a_failure(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(ValueError, match="Flatbuffer"):
-        _Net(tmp_path / "broken.tflite", (1, 2))
-    with pytest.raises(KeyboardInterrupt), _without_c_messages():
+        Net(b"no model", (1, 2))
+    with pytest.raises(KeyboardInterrupt), without_c_messages():
         raise KeyboardInterrupt
     print("still here", file=sys.stderr)  # noqa: T201
     assert capfd.readouterr().err == "still here\n"

@@ -25,6 +25,7 @@ from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.evaluate.result import read_result
+from wakewright.export.folder import export_run
 from wakewright.models import registry
 from wakewright.train import session
 
@@ -292,7 +293,12 @@ def test_a_tiny_model_learns_from_the_embedding_and_a_teacher(
     assert (about["model_type"], about["frontend"]) == ("mixednet", "micro")
     assert (unbroken.folder / "teacher.pt").is_file()
     assert (unbroken.checkpoints_dir / "pretrain.pt").is_file()
-    assert {line["stage"] for line in unbroken.metrics()} == {"pretrain", "teacher", "model"}
+    assert {line["stage"] for line in unbroken.metrics()} == {"pretrain", "teacher", "model", "int8"}
+    (forms,) = [line for line in unbroken.metrics() if line["stage"] == "int8"]
+    assert {"float32_frr", "rounded_frr", "file_frr"} <= forms.keys()
+    assert about["model"] == "model.tflite"
+    files = export_run(unbroken, to="esphome", out=tmp_path / "esphome")
+    assert {f.name for f in files} >= {"hey_katya.tflite", "hey_katya.json", "golden_scores.npy", "parity.json"}
     (likeness,) = [line for line in unbroken.metrics() if line["stage"] == "pretrain"]
     assert likeness["r2"] < 1
     assert abs(likeness["cosine"]) < 1

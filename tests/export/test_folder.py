@@ -1,17 +1,30 @@
-"""`export`: a folder with all a program needs, and nothing else."""
+"""`export`: a folder with all a program or device needs, and nothing else."""
 
 from __future__ import annotations
 
+import json
+import re
+import shutil
+import subprocess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from wakewright import Detector, pipeline
-from wakewright.core.errors import InputError, RunError
+from wakewright.core.audio import Samples, load, to_int16
+from wakewright.core.errors import InputError, RunError, WakewrightError
+from wakewright.core.files import write_json
+from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Model, Recipe
 from wakewright.core.run import Run
+from wakewright.detect import device_rule
+from wakewright.dsp.litert import Net
+from wakewright.export import device, folder, parity
+from wakewright.export.arena import arena
 from wakewright.export.folder import FORMATS, export_run
 from wakewright.models import registry
 
@@ -52,3 +65,134 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
     ):
         export_run(unfinished, to="onnx", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.fixture(scope="module")
+def int8(tmp_path_factory: pytest.TempPathFactory, spoken: Manifest, mixednet: Any) -> Run:
+    """A run with an int8 model that says something, of a phrase that is awkward to name."""
+    made = Run.create(Recipe(phrase='7 "katyas"', model=Model(name="mixednet")), tmp_path_factory.mktemp("int8"))
+    model = mixednet
+    registry.save(made.model_path, model)
+    pipeline._export(made, model)
+    for label, kind in (("positive", "positive"), ("negative", "speech")):
+        (made.samples_dir / label).mkdir(parents=True)
+        for clip in spoken.of(kind).clips[:3]:  # type: ignore[arg-type]
+            shutil.copy(clip.path, made.samples_dir / label)
+    about = json.loads(made.metadata_path.read_text())
+    scores = Detector.load(made.folder, reference=True).score(_sound(made))
+    # where scores are sparse: the peer reads a cutoff of 255ths as one of 256ths
+    high = np.sort(scores[100:])[-40:-3]
+    gap = int(np.argmax(np.diff(high)))
+    about["threshold"] = device_rule.on_device(float(high[gap : gap + 2].mean()), about["policy"]["smoothing"])
+    write_json(made.metadata_path, about)
+    return made
+
+
+def _sound(run: Run) -> Samples:
+    return folder._golden(run)
+
+
+def test_esphome_gets_a_model_a_manifest_a_snippet_and_the_proof(int8: Run, tmp_path: Path) -> None:
+    files = export_run(int8, to="esphome", out=tmp_path, author="Ann", website="https://example.org")
+    name = "wake_7_katyas"
+    proof = {"golden.wav", "golden_features.npy", "golden_scores.npy", "parity.json"}
+    assert {f.name for f in tmp_path.iterdir()} == {f"{name}.tflite", f"{name}.json", f"{name}.yaml"} | proof
+    assert {f.name for f in files} == {f.name for f in tmp_path.iterdir()}
+    about = json.loads((tmp_path / f"{name}.json").read_text())
+    assert (about["type"], about["version"], about["wake_word"]) == ("micro", 2, '7 "katyas"')
+    assert (about["author"], about["website"]) == ("Ann", "https://example.org")
+    assert about["model"] == f"{name}.tflite"
+    micro = about["micro"]
+    assert micro["feature_step_size"] == 10
+    assert micro["sliding_window_size"] == Recipe(phrase="x").policy.smoothing
+    measured = arena((tmp_path / f"{name}.tflite").read_bytes())
+    assert measured.bytes < micro["tensor_arena_size"] <= measured.bytes * 1.35 + 16
+    snippet = yaml.safe_load((tmp_path / f"{name}.yaml").read_text().replace("!lambda", ""))
+    assert snippet["micro_wake_word"]["models"] == [{"model": f"{name}.json"}]
+
+
+def test_a_device_hears_what_our_detector_hears(int8: Run, tmp_path: Path) -> None:
+    """pymicro-wakeword runs the exported file with its own library and ESPHome's loop."""
+    package = pytest.importorskip("pymicro_wakeword")
+    export_run(int8, to="esphome", out=tmp_path)
+    peer = package.MicroWakeWord.from_config(tmp_path / "wake_7_katyas.json")
+    features = package.MicroWakeWordFeatures()
+    sound = load(tmp_path / "golden.wav")
+    hits = []
+    for i, frame in enumerate(features.process_streaming(to_int16(sound).tobytes())):
+        if peer.process_streaming(frame):
+            hits.append(i // 3)
+    detector = Detector.load(int8.folder, reference=True)
+    scores = detector.score(sound)
+    ours = np.flatnonzero(scores >= detector.threshold)
+    assert len(ours) > 3
+    # both fire in the same places: every step of one lies within a step of the other's
+    assert max(np.abs(ours - h).min() for h in hits) <= 1
+    assert max(np.abs(np.array(hits) - o).min() for o in ours) <= 1
+
+
+def test_c_gets_an_array_that_compiles_and_holds_the_file(int8: Run, tmp_path: Path) -> None:
+    export_run(int8, to="c", out=tmp_path)
+    header, source = ((tmp_path / f"wake_7_katyas.{end}").read_text() for end in "hc")
+    assert '#define WAKE_7_KATYAS_PHRASE "7 \\042katyas\\042"' in header
+    bytes_written = bytes(int(word, 16) for word in re.findall(r"0x([0-9a-f]{2})", source))
+    assert bytes_written == int8.tflite_path.read_bytes()
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no C compiler here")
+    main = '#include "wake_7_katyas.h"\nint main(void) { return (int)((unsigned long)wake_7_katyas_model % 16); }\n'
+    (tmp_path / "main.c").write_text(main)
+    command = [
+        compiler,
+        "-std=c11",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-pedantic",
+        "main.c",
+        "wake_7_katyas.c",
+        "-o",
+        "it",
+    ]
+    subprocess.run(command, cwd=tmp_path, check=True)
+    subprocess.run([tmp_path / "it"], check=True)
+
+
+def test_tflite_gets_every_form(int8: Run, tmp_path: Path) -> None:
+    export_run(int8, to="tflite", out=tmp_path)
+    shapes = {
+        name: Net((tmp_path / name).read_bytes()).input["shape"].tolist()
+        for name in ("model.tflite", "model_windowed.tflite", "model_float.tflite")
+    }
+    assert shapes == {
+        "model.tflite": [1, 3, 40],
+        "model_windowed.tflite": [1, 272, 40],
+        "model_float.tflite": [1, 272, 40],
+    }
+    sound = _sound(int8)
+    np.testing.assert_array_equal(Detector.load(tmp_path).score(sound), Detector.load(int8.folder).score(sound))
+    parity = json.loads((tmp_path / "parity.json").read_text())
+    assert parity["steps"] > 200
+
+
+@pytest.mark.parametrize("form", ["tflite", "esphome", "c"])
+def test_a_run_without_int8_is_told_how_to_get_one(run: Run, tmp_path: Path, form: str) -> None:
+    registry.save(run.model_path, registry.create(registry.Dimensions("mixednet")))
+    with pytest.raises(RunError, match=r"no int8 model\n  got: model.name=mixednet, qat: null\n  do:  train one for"):
+        export_run(run, to=form, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_is_left_when_the_proof_fails(int8: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parity, "ACCEPTED", -1.0)
+    with pytest.raises(WakewrightError, match="does not give what the trained model gives"):
+        export_run(int8, to="esphome", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("hey_katya", "hey_katya"), ("7_up", "wake_7_up"), ("привет", "wake"), ("ok+go", "ok_go")],
+)
+def test_names_are_what_c_allows(name: str, expected: str) -> None:
+    assert device.identifier(name) == expected

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from wakewright.core.errors import RunError, WakewrightError
-from wakewright.detect.detector import Network
+from wakewright.detect.networks import OnnxNetwork
 from wakewright.export import onnx
 from wakewright.models import registry
 
@@ -33,7 +33,7 @@ def test_the_file_gives_what_torch_gives(name: str, tmp_path: Path) -> None:
     frames = np.random.default_rng(0).uniform(0, 20, (60 * made.stride, made.channels)).astype(np.float32)  # type: ignore[attr-defined]
     with torch.no_grad():
         logits, _ = made(torch.from_numpy(frames)[None], made.initial_state(1))  # type: ignore[operator, attr-defined]
-    network = Network(tmp_path / "model.onnx")
+    network = OnnxNetwork(tmp_path / "model.onnx", made.channels)  # type: ignore[attr-defined]
     pieces = [network(part) for part in np.split(frames, [made.stride, 7 * made.stride])]  # type: ignore[attr-defined]
     np.testing.assert_allclose(np.concatenate(pieces), torch.sigmoid(logits[0]).numpy(), atol=1e-5)
     network.reset()
@@ -68,4 +68,4 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(RunError, match=r"model.onnx is damaged\n  got: No graph"):
-        Network(tmp_path / "model.onnx")
+        OnnxNetwork(tmp_path / "model.onnx", 40)

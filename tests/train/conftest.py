@@ -19,6 +19,7 @@ from wakewright.data.store import LOCATED, Store, Track
 from wakewright.data.streams import KINDS
 from wakewright.models import registry
 from wakewright.train import loop, objectives, teach
+from wakewright.train.qat import Rounding
 from wakewright.train.scoring import score_track, step_frames
 
 STREAMS, SECONDS = 6, 24
@@ -108,6 +109,7 @@ class Toy:
         validate: loop.Validate | None = None,
         augment: Augment = AUGMENT,
         beside: Callable[[torch.Tensor, Batch], torch.Tensor] | None = None,
+        rounding: Rounding | None = None,
     ) -> Any:
         """loop.fit on the toy."""
         torch.set_num_threads(1)
@@ -130,6 +132,7 @@ class Toy:
             rewind=rewind,
             validate=validate or (lambda candidate: quality(candidate, sampler)),
             beside=beside,
+            rounding=rounding,
         )
 
     @staticmethod

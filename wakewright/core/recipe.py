@@ -7,6 +7,7 @@ uniformly between the two.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
@@ -162,6 +163,15 @@ class Distill(Node):
     """Softens the teacher's answers."""
 
 
+class Qat(Node):
+    """Quantization-aware training: a tiny model learns with the roundings of its int8 file."""
+
+    start_epoch: Annotated[int, Field(ge=0)] | None = None
+    """Passes over the augmented clips of the phrase before it begins; null begins after half of the steps."""
+    bits: Literal[8] = 8
+    """Width of weights and activations."""
+
+
 class Train(Node):
     """The optimisation."""
 
@@ -267,9 +277,17 @@ class Recipe(Node):
     """Surroundings."""
     train: Train = Train()
     """Optimisation."""
+    qat: Qat | None = None
+    """Learn with the roundings of int8; null trains in float32 (see also: wakewright export --calibrate)."""
     policy: Policy = Policy()
     """Scores to detections."""
     calibrate: Calibrate = Calibrate()
     """Choice of the threshold."""
     engine: Engine = Engine()
     """Where the work runs."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps in which as many positives are drawn as there are augmented clips of the phrase."""
+        per_step = self.train.batch_size * self.train.positive_share
+        return max(1, math.ceil(self.voices.positives * self.augment.copies / per_step))

@@ -138,6 +138,11 @@ class Run:
         return self.folder / "model.onnx"
 
     @property
+    def tflite_path(self) -> Path:
+        """model.tflite, of a model that was trained for int8"""
+        return self.folder / "model.tflite"
+
+    @property
     def metadata_path(self) -> Path:
         """metadata.json: phrase, threshold, front end and everything else a detector must know."""
         return self.folder / "metadata.json"

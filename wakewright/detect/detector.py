@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import InputError, RunError
 from wakewright.core.recipe import Policy
+from wakewright.detect.networks import damaged, open_network
 from wakewright.detect.policy import PolicyState, Scores
 from wakewright.dsp import frontend
-from wakewright.dsp.frontend import Frames
 
 PIECE = 30 * SAMPLE_RATE
 """Long audio is fed in pieces of this many samples, which bounds the memory."""
@@ -49,41 +47,18 @@ class Detection:
         return self.sample / SAMPLE_RATE
 
 
-class Network:
-    """The exported model: frames to probabilities, carrying its state from call to call. Raises RunError."""
-
-    def __init__(self, path: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        try:
-            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
-            raise _damaged(path, str(error).split(":")[-1].strip()) from error
-        self._shapes = {i.name: i.shape for i in self._session.get_inputs() if i.name != "frames"}
-        self.reset()
-
-    def reset(self) -> None:
-        """Back to endless silence."""
-        self._state = {name: np.zeros(shape, np.float32) for name, shape in self._shapes.items()}
-
-    def __call__(self, frames: Frames) -> Scores:
-        """(time, channels), time a whole number of strides -> (steps,) probabilities."""
-        scores, *state = self._session.run(None, {"frames": frames[None], **self._state})
-        self._state = dict(zip(self._state, state, strict=True))
-        result: Scores = scores[0]
-        return result
-
-
 class Detector:
     """Listens for one phrase in a stream of audio."""
 
-    def __init__(self, model: Path, about: dict[str, Any], *, threshold: float | None = None) -> None:
+    def __init__(
+        self, model: Path, about: dict[str, Any], *, threshold: float | None = None, reference: bool = False
+    ) -> None:
         self.phrase: str = about["original_wake_word"]
         self.threshold: float = about["threshold"] if threshold is None else threshold
         self.policy = Policy(**about["policy"])
         self.stride: int = about["stride"]
         self._front = frontend.create(about["frontend"])
-        self._network = Network(model)
+        self._network = open_network(model, self.stride, self._front.channels, reference=reference)
         self.hop_s = self.stride * self._front.hop / SAMPLE_RATE
         """Seconds from step to step."""
         self.first_step_s = (self._front.first_end + (self.stride - 1) * self._front.hop) / SAMPLE_RATE
@@ -92,11 +67,12 @@ class Detector:
         self._frames: NDArray[np.float32] = np.zeros((0, self._front.channels), np.float32)
 
     @classmethod
-    def load(cls, path: Path | str, *, threshold: float | None = None) -> Detector:
+    def load(cls, path: Path | str, *, threshold: float | None = None, reference: bool = False) -> Detector:
         """The detector of a run folder or of a folder made by `export`.
 
-        `threshold` replaces the calibrated one. Raises RunError when there is none, when it is damaged, or when a
-        newer wakewright made it.
+        `threshold` replaces the calibrated one. `reference` runs an int8 model with the kernels that a device's
+        results equal to the bit. Raises RunError when there is none, when it is damaged, or when a newer wakewright
+        made it.
         """
         folder = Path(path)
         metadata = folder / "metadata.json"
@@ -107,7 +83,7 @@ class Detector:
         try:
             about = json.loads(metadata.read_text(encoding="utf-8"))
         except ValueError as error:
-            raise _damaged(metadata, str(error)) from error
+            raise damaged(metadata, str(error)) from error
         if about.get("format", 0) > METADATA_FORMAT:
             raise RunError(
                 f"{metadata} was written by a newer wakewright",
@@ -116,11 +92,11 @@ class Detector:
             )
         lacking = [name for name in NEEDED if name not in about]
         if lacking:
-            raise _damaged(metadata, f"no {', '.join(map(repr, lacking))}")
-        model = folder / "model.onnx"
+            raise damaged(metadata, f"no {', '.join(map(repr, lacking))}")
+        model = folder / about.get("model", "model.onnx")
         if not model.is_file():
-            raise RunError(f"no model in {folder}", got="no model.onnx", do="export or train again")
-        return cls(model, about, threshold=threshold)
+            raise RunError(f"no model in {folder}", got=f"no {model.name}", do="export or train again")
+        return cls(model, about, threshold=threshold, reference=reference)
 
     def reset(self) -> None:
         """Start a new stream."""
@@ -155,10 +131,6 @@ class Detector:
         scores, fires = self._state.push(self._network(frames[:whole]))
         first, hop = round(self.first_step_s * SAMPLE_RATE), round(self.hop_s * SAMPLE_RATE)
         return scores, [Detection(self.phrase, f.score, first + f.step * hop) for f in fires]
-
-
-def _damaged(path: Path, why: str) -> RunError:
-    return RunError(f"{path} is damaged", got=why, do="export or train again, or restore it from a copy")
 
 
 def _pieces(samples: Samples) -> Iterator[Samples]:

@@ -11,20 +11,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import os
-import threading
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
 
 from wakewright.core.audio import Samples
 from wakewright.core.errors import MissingPackage
 from wakewright.dsp.frontend import Frames
+from wakewright.dsp.litert import Net
 
 CHANNELS = 96
 HOP = 1280
@@ -51,49 +46,6 @@ def model_folder() -> Path:
     return Path(spec.origin).parent / "models"
 
 
-_redirected = threading.Lock()
-
-
-@contextlib.contextmanager
-def _without_c_messages() -> Iterator[None]:
-    """Keep what C code writes to standard error off the terminal during the block.
-
-    LiteRT announces its delegate there from every process, past Python's sys.stderr and with no setting to stop it;
-    what goes wrong it raises. File descriptor 2 belongs to the whole process: only one thread at a time redirects
-    it, for the milliseconds that making an interpreter takes, and it is restored whatever happens in the block.
-    """
-    with _redirected, contextlib.ExitStack() as stack:
-        try:
-            kept = os.dup(2)
-        except OSError:  # no standard error at all, as in some services: nothing to keep clean
-            kept = None
-        if kept is not None:
-            stack.callback(os.close, kept)
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            stack.callback(os.close, nowhere)
-            stack.callback(os.dup2, kept, 2)  # called first, before the two are closed
-            os.dup2(nowhere, 2)
-        yield
-
-
-class _Net:
-    """One LiteRT interpreter with a fixed input shape."""
-
-    def __init__(self, path: Path, shape: tuple[int, ...]) -> None:
-        with _without_c_messages():
-            self._interpreter: Any = Interpreter(str(path), num_threads=1)
-            self._input = self._interpreter.get_input_details()[0]["index"]
-            self._interpreter.resize_tensor_input(self._input, shape)
-            self._interpreter.allocate_tensors()
-        self._output = self._interpreter.get_output_details()[0]["index"]
-
-    def __call__(self, values: Frames) -> Frames:
-        self._interpreter.set_tensor(self._input, values)
-        self._interpreter.invoke()
-        result: Frames = self._interpreter.get_tensor(self._output)
-        return result
-
-
 class SpeechEmbedding:
     """Samples to speech embeddings, one per 80 ms."""
 
@@ -104,9 +56,9 @@ class SpeechEmbedding:
 
     def __init__(self) -> None:
         folder = model_folder()
-        self._mel = _Net(folder / "melspectrogram.tflite", (1, MEL_CHUNK))
-        self._path = folder / "embedding_model.tflite"
-        self._nets: dict[int, _Net] = {}
+        self._mel = Net((folder / "melspectrogram.tflite").read_bytes(), (1, MEL_CHUNK))
+        self._model = (folder / "embedding_model.tflite").read_bytes()
+        self._nets: dict[int, Net] = {}
         self.reset()
 
     def reset(self) -> None:
@@ -136,7 +88,7 @@ class SpeechEmbedding:
         chunks = max(0, (len(pending) - MEL_CHUNK) // HOP + 1)
         mels = [self._mels]
         for chunk in range(chunks):
-            values = self._mel(pending[None, chunk * HOP : chunk * HOP + MEL_CHUNK].astype(np.float32))
+            values: Frames = self._mel(pending[None, chunk * HOP : chunk * HOP + MEL_CHUNK].astype(np.float32))
             mels.append(values.reshape(MEL_PER_HOP, MEL_BANDS) / 10.0 + 2.0)
         self._pending = pending[chunks * HOP :]
         joined = np.concatenate(mels)
@@ -148,6 +100,6 @@ class SpeechEmbedding:
         """(count, 96) the embeddings from the `first` that is due on; `count` is one of BLOCKS."""
         length = _CONTEXT + count * MEL_PER_HOP
         if count not in self._nets:
-            self._nets[count] = _Net(self._path, (1, length, MEL_BANDS, 1))
+            self._nets[count] = Net(self._model, (1, length, MEL_BANDS, 1))
         start = first * MEL_PER_HOP
         return self._nets[count](self._mels[None, start : start + length, :, None]).reshape(count, CHANNELS)

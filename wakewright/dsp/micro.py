@@ -34,6 +34,11 @@ def dequantise(quantised: NDArray[np.int8]) -> Frames:
     return (quantised.astype(np.float32) + 128.0) * np.float32(SCALE)
 
 
+def requantise(frames: Frames) -> NDArray[np.int8]:
+    """What `dequantise` was given: float32 model input -> int8."""
+    return np.asarray(np.rint(frames / np.float32(SCALE)) - 128.0, np.int8)
+
+
 class MicroFrontend:
     """Samples to device features; `push` gives floats, `push_quantised` the device's own int8."""
 

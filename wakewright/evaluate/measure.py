@@ -18,6 +18,7 @@ from wakewright.core.progress import Progress
 from wakewright.core.run import Run
 from wakewright.data import parts as scenes
 from wakewright.data.parts import Parts, Scene
+from wakewright.detect.device_rule import on_device
 from wakewright.evaluate import hear, real
 from wakewright.evaluate.calibrate import Calibration, calibrate
 from wakewright.evaluate.metrics import Negatives, Trial
@@ -174,6 +175,8 @@ def _calibrate(run: Run, parts: Parts, progress: Progress) -> Calibration:
             found, threshold=run.recipe.policy.threshold, notes=("The recipe sets the threshold.",)
         )
     about = json.loads(run.metadata_path.read_text(encoding="utf-8"))
+    if about["model"].endswith(".tflite"):
+        found = dataclasses.replace(found, threshold=on_device(found.threshold, run.recipe.policy.smoothing))
     write_json(run.metadata_path, about | {"threshold": found.threshold})
     write_json(run.eval_dir / "calibration.json", dataclasses.asdict(found))
     return found

@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+import ai_edge_litert.schema_py_generated as schema
 import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
 ALIGNMENT = 16
@@ -74,6 +74,20 @@ class _Constant(schema.BufferT):  # type: ignore[misc]
         return int(schema.BufferEnd(builder))
 
 
+class _Builder(flatbuffers.Builder):  # type: ignore[misc]
+    """Writes equal vectors once: every channel of every layer has a zero point of 0."""
+
+    def __init__(self) -> None:
+        super().__init__(1 << 16)
+        self._vectors: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: NDArray[Any]) -> int:
+        key = (x.dtype.str, x.tobytes())
+        if key not in self._vectors:
+            self._vectors[key] = super().CreateNumpyVector(x)
+        return self._vectors[key]
+
+
 class Flatfile:
     """One TFLite model under construction."""
 
@@ -100,8 +114,8 @@ class Flatfile:
         """The tensor that the caller reads."""
         self._main.outputs.append(value.index)
 
-    def constant(self, name: str, values: NDArray[Any], number: Quantised | None = None) -> Value:
-        """Weights, a bias, or the parameters of an operator."""
+    def constant(self, values: NDArray[Any], number: Quantised | None = None, name: str = "") -> Value:
+        """Weights, a bias, or the parameters of an operator, which need no name."""
         index = self._tensor(self._main, name, values.shape, values.dtype, number, self._buffer(values))
         return Value(index, values.shape, number)
 
@@ -152,7 +166,7 @@ class Flatfile:
             self._operate(self._main, "CALL_ONCE", [], [], {"initSubgraphIndex": 1})
             self._main.operators.insert(0, self._main.operators.pop())
         self._model.subgraphs = graphs
-        builder = flatbuffers.Builder(1 << 16)
+        builder = _Builder()
         builder.Finish(self._model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
 
@@ -209,7 +223,7 @@ class Flatfile:
 
 
 _RESOURCE = "resource"
-_TYPES = {
+_TYPES: dict[Any, int] = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.uint8): schema.TensorType.UINT8,
@@ -225,3 +239,69 @@ def _subgraph(name: str) -> Any:
     graph = schema.SubGraphT()
     graph.name, graph.tensors, graph.operators, graph.inputs, graph.outputs = name, [], [], [], []
     return graph
+
+
+@dataclasses.dataclass(frozen=True)
+class Operator:
+    """One operator of a file that was read."""
+
+    name: str
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+    channels: int
+    """Of its first output."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Graph:
+    """What a file says of one of its graphs."""
+
+    operators: tuple[Operator, ...]
+    sizes: tuple[int, ...]
+    """Bytes of each tensor."""
+    constant: frozenset[int]
+    """Tensors that lie in the file."""
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
+
+
+def read(data: bytes) -> list[Graph]:
+    """The graphs of a TFLite file. Raises ValueError for anything else."""
+    if data[4:8] != b"TFL3":
+        raise ValueError("not a TFLite file")
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
+    codes = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
+    graphs = []
+    for graph in model.subgraphs:
+        shapes = [[] if t.shape is None else list(map(int, t.shape)) for t in graph.tensors]
+        operators = tuple(
+            Operator(
+                codes[o.opcodeIndex],
+                _indices(o.inputs),
+                _indices(o.outputs),
+                shapes[_indices(o.outputs)[0]][-1]
+                if len(_indices(o.outputs)) and shapes[_indices(o.outputs)[0]]
+                else 0,
+            )
+            for o in graph.operators
+        )
+        graphs.append(
+            Graph(
+                operators,
+                tuple(int(np.prod(s)) * _BYTES.get(t.type, 4) for s, t in zip(shapes, graph.tensors, strict=True)),
+                frozenset(
+                    i for i, t in enumerate(graph.tensors) if model.buffers[t.buffer].data is not None and t.buffer
+                ),
+                _indices(graph.inputs),
+                _indices(graph.outputs),
+            )
+        )
+    return graphs
+
+
+_BYTES = {number: np.dtype(dtype).itemsize for dtype, number in _TYPES.items()}
+
+
+def _indices(values: Any) -> tuple[int, ...]:
+    return () if values is None else tuple(int(v) for v in values)

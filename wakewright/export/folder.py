@@ -1,30 +1,133 @@
-"""Exporting a run: a folder that holds all a program or device needs, and nothing else."""
+"""Exporting a run: a folder that holds all a program or device needs, and nothing else.
+
+Everything is made in a folder of its own first and copied into place once all of it is there and proven.
+"""
 
 from __future__ import annotations
 
+import json
 import shutil
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
-from wakewright.core.errors import InputError
-from wakewright.core.files import replacing
+import numpy as np
+
+from wakewright.core.audio import Samples, load, write_wav
+from wakewright.core.errors import InputError, RunError
+from wakewright.core.files import replacing, write_bytes, write_json, write_text
 from wakewright.core.run import Run
+from wakewright.dsp.micro import MicroFrontend
+from wakewright.export import parity, tflite
+from wakewright.export.arena import arena
+from wakewright.export.device import WEBSITE, Device, c_files, esphome_yaml, manifest
+from wakewright.models import registry
 
-FORMATS = ("onnx",)
-"""Formats that `export_run` writes."""
+GOLDEN_SAMPLES = 20 * 16000
+"""At most so much sound is replayed for the proof."""
 
 
-def export_run(run: Run, *, to: str, out: Path) -> list[Path]:
+def export_run(run: Run, *, to: str, out: Path, author: str = "wakewright", website: str = WEBSITE) -> list[Path]:
     """Write the run's model in the format `to` into the folder `out`; returns the files.
 
-    "onnx" gives `model.onnx`, checked against the trained weights when the run was made, and `metadata.json`, which
-    `Detector.load(out)` reads. Raises InputError for another format, RunError for an unfinished run, DiskFull.
+    - "onnx": `model.onnx`, checked against the trained weights when the run was made, and `metadata.json`, which
+      `Detector.load(out)` reads.
+    - "tflite": `model.tflite` (int8, streaming) with its `metadata.json`, `model_windowed.tflite` (int8) and
+      `model_float.tflite`.
+    - "esphome": `NAME.tflite`, `NAME.json` (manifest) and `NAME.yaml` (what to write into a configuration).
+    - "c": `NAME.h` and `NAME.c`.
+
+    All but "onnx" also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`, `parity.json`.
+
+    Raises InputError for another format, RunError for an unfinished run or one without an int8 model,
+    WakewrightError when the file does not give what was trained, DiskFull. Nothing is left behind then.
     """
     if to not in FORMATS:
         raise InputError(f"cannot export to {to!r}", got=f"--to {to}", do="choose one of: " + ", ".join(FORMATS))
-    files = []
-    for name in ("model.onnx", "metadata.json"):
-        source = run.require(name)
-        with replacing(out / name) as temporary:
-            shutil.copyfile(source, temporary)
-        files.append(out / name)
-    return files
+    out = Path(out)
+    with tempfile.TemporaryDirectory(prefix="wakewright-") as place:
+        made = FORMATS[to](run, Path(place), author, website)
+        for file in made:
+            write_bytes(out / file.name, file.read_bytes())
+    return [out / file.name for file in made]
+
+
+def _onnx(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
+    run.require("model.onnx")
+    about = _metadata(run) | {"model": "model.onnx"}
+    with replacing(out / "model.onnx") as temporary:
+        shutil.copyfile(run.require("model.onnx"), temporary)
+    write_json(out / "metadata.json", about)
+    return [out / "model.onnx", out / "metadata.json"]
+
+
+def _tflite(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
+    file, model = _int8(run)
+    write_bytes(out / "model.tflite", file)
+    write_json(out / "metadata.json", _metadata(run))
+    forms: dict[str, tflite.Form] = {"model_windowed.tflite": "windowed", "model_float.tflite": "float"}
+    for name, form in forms.items():
+        tflite.write(model, out / name, form)
+    return [out / name for name in ("model.tflite", "metadata.json", *forms)] + _proof(run, file, model, out)
+
+
+def _esphome(run: Run, out: Path, author: str, website: str) -> list[Path]:
+    file, model = _int8(run)
+    device = Device.of(_metadata(run), arena(file))
+    write_bytes(out / f"{device.name}.tflite", file)
+    write_json(out / f"{device.name}.json", manifest(device, author=author, website=website))
+    write_text(out / f"{device.name}.yaml", esphome_yaml(device))
+    made = [out / f"{device.name}.{ending}" for ending in ("tflite", "json", "yaml")]
+    return made + _proof(run, file, model, out)
+
+
+def _c(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
+    file, model = _int8(run)
+    files = c_files(Device.of(_metadata(run), arena(file)), file)
+    for name, text in files.items():
+        write_text(out / name, text)
+    return [out / name for name in files] + _proof(run, file, model, out)
+
+
+FORMATS: dict[str, Callable[[Run, Path, str, str], list[Path]]] = {
+    "onnx": _onnx,
+    "tflite": _tflite,
+    "esphome": _esphome,
+    "c": _c,
+}
+"""Formats that `export_run` writes."""
+
+
+def _metadata(run: Run) -> dict[str, Any]:
+    about: dict[str, Any] = json.loads(run.require("metadata.json").read_text(encoding="utf-8"))
+    return about
+
+
+def _int8(run: Run) -> tuple[bytes, Any]:
+    """The run's streaming int8 file, and the model it was written from."""
+    model = registry.load(run.require("model.pt"))
+    if not run.tflite_path.is_file():
+        raise RunError(
+            f"the run {run.folder} has no int8 model",
+            got=f"model.name={run.recipe.model.name}, qat: {'{}' if run.recipe.qat else 'null'}",
+            do=f'train one for a device: wakewright train "{run.recipe.phrase}" --for esp32',
+        )
+    return run.tflite_path.read_bytes(), model
+
+
+def _proof(run: Run, file: bytes, model: Any, out: Path) -> list[Path]:
+    """Prove the file on clips of the run, and leave what a device can replay."""
+    sound = _golden(run)
+    write_wav(out / "golden.wav", sound)
+    frames = MicroFrontend().push_quantised(load(out / "golden.wav"))  # with the roundings of 16 bits
+    found = parity.prove(model, file, frames)
+    return [out / "golden.wav", *parity.write_golden(out, file, frames, model.stride, found)]
+
+
+def _golden(run: Run) -> Samples:
+    """(n,) samples of the run's own clips, of the phrase and of others in turn, half a second apart."""
+    pause = np.zeros(8000, np.float32)
+    pairs = zip(*(sorted((run.samples_dir / label).iterdir()) for label in ("positive", "negative")), strict=False)
+    clips = [part for pair in pairs for path in pair for part in (pause, load(path))]
+    return np.concatenate([np.zeros(16000, np.float32), *clips, pause])[:GOLDEN_SAMPLES]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from wakewright.core.errors import WakewrightError
 from wakewright.core.files import replacing
-from wakewright.detect.detector import Network
+from wakewright.detect.networks import OnnxNetwork
 from wakewright.models import layers
 
 OPSET = 17
@@ -75,7 +75,7 @@ def _difference(model: Any, path: Path) -> float:
     generator = torch.Generator().manual_seed(0)
     frames = torch.rand(1, CHECK_STEPS * model.stride, model.channels, generator=generator) * 20
     logits, _ = model(frames, model.initial_state(1))
-    network = Network(path)
+    network = OnnxNetwork(path, model.channels)
     cut = CHECK_STEPS // 3 * model.stride
     got = [network(part.numpy()) for part in (frames[0, :cut], frames[0, cut:])]
     return float(np.abs(np.concatenate(got) - torch.sigmoid(logits[0]).numpy()).max())

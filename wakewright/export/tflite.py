@@ -115,24 +115,20 @@ class _Lowering:
         """`count` moments of `x` from `first` on, every `step`-th."""
         rest = x.shape[2:]
         begin, end, steps = (
-            self.file.constant(f"{name}/{what}", np.array(values, np.int32))
-            for what, values in (
-                ("begin", (0, first, 0, 0)),
-                ("end", (1, first + (count - 1) * step + 1, *rest)),
-                ("steps", (1, step, 1, 1)),
-            )
+            self.file.constant(np.array(values, np.int32))
+            for values in ((0, first, 0, 0), (1, first + (count - 1) * step + 1, *rest), (1, step, 1, 1))
         )
         return self.file.apply("STRIDED_SLICE", [x, begin, end, steps], name, (1, count, *rest), x.number)
 
     def reshape(self, x: Value, shape: tuple[int, ...], name: str) -> Value:
         """The same numbers in another shape."""
-        wanted = self.file.constant(f"{name}/shape", np.array(shape, np.int32))
+        wanted = self.file.constant(np.array(shape, np.int32))
         return self.file.apply("RESHAPE", [x, wanted], name, shape, x.number, newShape=list(shape))
 
     def clamp(self, x: Value, limit: float, name: str) -> Value:
         """float32 alone: no value beyond plus or minus `limit`."""
         for operator, bound in (("MINIMUM", limit), ("MAXIMUM", -limit)):
-            value = self.file.constant(f"{name}/{operator.lower()}", np.array(bound, np.float32))
+            value = self.file.constant(np.array(bound, np.float32))
             x = self.file.apply(operator, [x, value], f"{name}/{operator.lower()}/out", x.shape, None)
         return x
 
@@ -168,23 +164,15 @@ class _Lowering:
         shape = (1, weights.shape[2], 1, len(weights)) if depthwise else (len(weights), weights.shape[2], 1, -1)
         if number is None:
             laid = weights.transpose(order).reshape(shape).astype(np.float32)
-            return self.file.constant(f"{name}/weights", laid), self.file.constant(
-                f"{name}/bias", bias.astype(np.float32)
-            )
+            return self.file.constant(laid, name=f"{name}/weights"), self.file.constant(bias.astype(np.float32))
         scales = weight_scales(torch.from_numpy(weights)).numpy()
         # a bias far larger than the weights of its channel would not fit its 32 bits
         scales = np.maximum(scales, np.abs(bias) / (number.scale[0] * 2.0**30))
         whole = np.clip(np.rint(weights / scales[:, None, None]), -127, 127).astype(np.int8)
-        axis = 3 if depthwise else 0
+        laid, steps = whole.transpose(order).reshape(shape), number.scale[0] * scales
         return (
-            self.file.constant(
-                f"{name}/weights", whole.transpose(order).reshape(shape), Quantised(tuple(scales), 0, axis)
-            ),
-            self.file.constant(
-                f"{name}/bias",
-                np.rint(bias / (number.scale[0] * scales)).astype(np.int32),
-                Quantised(tuple(number.scale[0] * scales), 0, 0),
-            ),
+            self.file.constant(laid, Quantised(tuple(scales), 0, 3 if depthwise else 0), f"{name}/weights"),
+            self.file.constant(np.rint(bias / steps).astype(np.int32), Quantised(tuple(steps))),
         )
 
 

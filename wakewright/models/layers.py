@@ -217,6 +217,8 @@ def settle(model: nn.Module) -> None:
         if isinstance(layer, StreamConv | MixConv):
             weights, bias = _settled(layer)
             layer.constants = weights.detach(), bias.detach()
+        elif isinstance(layer, FakeQuant):
+            layer.constants = layer.scale_and_zero()
 
 
 class Chain(nn.Module):

@@ -33,11 +33,15 @@ class FakeQuant(nn.Module):
         super().__init__()
         self.limit = limit
         self.watches, self.rounds = True, False
+        self.constants: tuple[float, int] | None = None
+        """Scale and zero point for good, set by `layers.settle`."""
         self.register_buffer("low", torch.zeros(()))
         self.register_buffer("high", torch.zeros(()))
 
     def scale_and_zero(self) -> tuple[float, int]:
         """The scale and the zero point: a value q stands for (q - zero) * scale."""
+        if self.constants is not None:
+            return self.constants
         scale = max((self.high - self.low).item() / LEVELS, SMALLEST)
         zero = round(-128 - self.low.item() / scale)
         return scale, max(-128, min(127, zero))

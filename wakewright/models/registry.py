@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from wakewright.core.errors import RunError
 from wakewright.core.files import write_bytes
+from wakewright.models import quantised
 from wakewright.models.layers import State
 
 
@@ -90,7 +91,8 @@ def save(path: Path | str, model: Any, **extra: Any) -> None:
     """Write weights and dimensions atomically; loads with `weights_only=True`."""
     buffer = io.BytesIO()
     weights = {k: v.detach().cpu() for k, v in model.state_dict().items()}
-    torch.save({"dims": dataclasses.asdict(model.dims), "weights": weights, **extra}, buffer)
+    about = {"dims": dataclasses.asdict(model.dims), "int8": quantised.is_prepared(model)}
+    torch.save({**about, "weights": weights, **extra}, buffer)
     write_bytes(path, buffer.getvalue())
 
 
@@ -103,5 +105,8 @@ def load(path: Path | str) -> Any:
     if not isinstance(stored, dict) or "dims" not in stored:
         raise RunError(f"{path} is not a wakewright model", got=type(stored).__name__, do="name a run's model.pt")
     model = create(Dimensions(**stored["dims"]))
+    if stored.get("int8"):
+        quantised.prepare(model)
+        quantised.set_rounding(model, rounds=True, watches=False)
     model.load_state_dict(stored["weights"])
     return model.eval()

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from wakewright.models.quantised import FakeQuant
+
 
 class Average:
     """Exponential moving average of a model's weights and statistics (Polyak averaging)."""
@@ -27,6 +29,9 @@ class Average:
                 mine.lerp_(its, 1.0 - decay)
             else:
                 mine.copy_(its)
+        for own, its_own in zip(self.model.modules(), self._source.modules(), strict=True):
+            if isinstance(own, FakeQuant):  # a range is a running average already
+                own.load_state_dict(its_own.state_dict())
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs."""

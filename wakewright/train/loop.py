@@ -26,6 +26,7 @@ from wakewright.data.batches import NEGATIVE, Batch, Sampler
 from wakewright.evaluate.peaks import peak_steps
 from wakewright.train.ema import Average
 from wakewright.train.objectives import Objective
+from wakewright.train.qat import Rounding
 from wakewright.train.scoring import score_track, step_frames
 
 HARD_KEPT = 3000
@@ -76,12 +77,14 @@ def fit(
     rewind: Callable[[int], None],
     bar: Bar,
     beside: Callable[[Tensor, Batch], Tensor] | None = None,
+    rounding: Rounding | None = None,
 ) -> Any:
     """Train `model` and return its best average, in evaluation mode.
 
     Every `validate_every` steps the averaged weights are validated and a checkpoint is written to `folder`; when one
     is there already, training goes on from it, and `rewind` is told the step from which figures will be logged again.
     `beside` gives a loss of the last features, (batch, steps, channels), that is added to that of the logits.
+    `rounding` says when the model begins to learn with the roundings of int8; the best is chosen among what does.
     Raises TrainingDiverged when the loss is not finite.
     """
     optimiser = torch.optim.AdamW(_groups(model, train.weight_decay), lr=train.lr)
@@ -90,6 +93,8 @@ def fit(
     first, best, waited = 0, Quality(math.inf, 1.0), 0
     if latest.is_file():
         stored = torch.load(latest, map_location="cpu", weights_only=True)
+        if rounding is not None:
+            rounding.apply(stored["step"] - 1, model, average.model)
         model.load_state_dict(stored["model"])
         optimiser.load_state_dict(stored["optimiser"])
         average.restore(stored["average"])
@@ -106,6 +111,10 @@ def fit(
                 waiting = ahead.submit(sampler.batch, step + 1)
             torch.manual_seed(seed * 1_000_003 + step)
             model.train()
+            if rounding is not None:
+                rounding.apply(step, model, average.model)
+                if step == rounding.start:
+                    best, waited = Quality(math.inf, 1.0), 0
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(train, step)
             with torch.autocast("cpu", torch.bfloat16, enabled=train.precision == "bfloat16"):

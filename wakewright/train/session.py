@@ -16,6 +16,7 @@ from wakewright.data.batches import Batch, Geometry, Sampler
 from wakewright.data.store import Store
 from wakewright.models import registry
 from wakewright.train import loop, objectives, teach
+from wakewright.train.qat import Rounding
 from wakewright.train.validation import validate
 
 PHRASE_SHARE = 0.06
@@ -116,6 +117,7 @@ class Session:
                 log=lambda **values: self.run.log(stage=name, **values),
                 rewind=lambda step: self.run.rewind_metrics(step, stage=name),
                 beside=beside,
+                rounding=Rounding.of(recipe) if name == "model" else None,
             )
 
     def _pretrained(

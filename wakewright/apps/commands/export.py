@@ -11,13 +11,21 @@ import typer
 def export(
     run: Annotated[Path, typer.Argument(help="The run: its folder, or a file in it.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
-    to: Annotated[str, typer.Option(metavar="FORMAT", help="Format to write.")] = "onnx",
+    to: Annotated[
+        str, typer.Option(metavar="onnx|tflite|esphome|c", help="onnx for programs, the others for devices.")
+    ] = "onnx",
+    author: Annotated[str, typer.Option(help="Author, as the manifest for ESPHome names one.")] = "wakewright",
+    website: Annotated[str, typer.Option(help="The author's site, for the same.")] = "",
 ) -> None:
-    """Write the model for other programs."""
+    """Write the model for other programs and devices.
+
+    What goes to a device is proven first: the same sound gives the same scores in every interpreter.
+    """
     from wakewright.core.run import Run
 
     opened = Run.open(run)
+    from wakewright.export.device import WEBSITE
     from wakewright.export.folder import export_run
 
-    for path in export_run(opened, to=to, out=out):
+    for path in export_run(opened, to=to, out=out, author=author, website=website or WEBSITE):
         typer.echo(str(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -97,7 +96,7 @@ def compose(
     source, phrase = (Path(what), None) if is_recipe(what) else (None, what)
     recipe = load_recipe(source, words, phrase, layers=layers)
     if epochs:
-        steps = epochs * steps_per_epoch(recipe)
+        steps = epochs * recipe.steps_per_epoch
         recipe = load_recipe(source, [*words, f"train.steps={steps}"], phrase, layers=layers)
     return recipe
 
@@ -105,12 +104,6 @@ def compose(
 def is_recipe(what: str) -> bool:
     """Whether the word names a recipe file rather than a phrase."""
     return what.lower().endswith((".yaml", ".yml")) or Path(what).is_file()
-
-
-def steps_per_epoch(recipe: Recipe) -> int:
-    """Optimiser steps in which as many positives are drawn as there are augmented clips of the phrase."""
-    per_step = recipe.train.batch_size * recipe.train.positive_share
-    return max(1, math.ceil(recipe.voices.positives * recipe.augment.copies / per_step))
 
 
 def target_layer(target: str) -> list[str]:

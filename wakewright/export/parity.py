@@ -1,0 +1,138 @@
+"""The proof that one model is the same wherever it runs: the same frames through torch, LiteRT and TFLite-Micro.
+
+A streaming int8 file must give, to the bit, what the windowed file gives and, where the interpreter is installed,
+what TFLite-Micro gives. The trained model with the roundings of int8 computes in float: a value in a thousand falls
+so near the middle between two steps that it is rounded the other way, and later layers spread that. Some steps of
+the logit may come of it; what is written wrongly gives many more.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wakewright.core.errors import WakewrightError
+from wakewright.core.files import replacing, write_json
+from wakewright.detect.networks import LEVELS
+from wakewright.dsp.litert import Net
+from wakewright.dsp.micro import dequantise
+from wakewright.export import tflite
+from wakewright.export.micro_interpreter import is_installed, micro_interpreter
+from wakewright.models.tiny import LOGIT_LIMIT
+
+Frames8 = NDArray[np.int8]
+Bytes = NDArray[np.uint8]
+ACCEPTED = 4 * (2 * LOGIT_LIMIT / 255)
+"""Difference in logits from the trained model that is accepted: four steps of a logit that uses all of its range."""
+WINDOWS = 200
+"""Windows compared with the stream: each costs a whole receptive field of work."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Parity:
+    """What was compared, over how many steps."""
+
+    steps: int
+    rounded_torch: float
+    """Largest difference from the trained model with its roundings, in logits; at most `ACCEPTED` is accepted."""
+    rounded_torch_differs: float
+    """Share of the steps that differ at all."""
+    windowed: int
+    """Windows equal to the stream, of as many."""
+    tflite_micro: int | None
+    """Steps equal in TFLite-Micro; None where it is not installed."""
+
+
+def streamed(model: bytes, frames: Frames8, stride: int) -> Bytes:
+    """(time, 40) int8 -> (steps,) what the file gives in LiteRT's reference kernels, from silence on."""
+    net = Net(model, reference=True)
+    return np.array([net(part)[0, 0] for part in _steps(frames, stride)], np.uint8)
+
+
+def on_micro(model: bytes, frames: Frames8, stride: int) -> Bytes | None:
+    """The same in TFLite-Micro itself; None where its interpreter is not installed."""
+    if not is_installed():
+        return None
+    interpreter = micro_interpreter(model)
+    scores = []
+    for part in _steps(frames, stride):
+        interpreter.set_input(part, 0)
+        interpreter.invoke()
+        scores.append(interpreter.get_output(0)[0, 0])
+    return np.array(scores, np.uint8)
+
+
+def prove(model: Any, file: bytes, frames: Frames8) -> Parity:
+    """Compare the streaming `file` of `model` (in evaluation mode, rounding) with its other forms over `frames`.
+
+    Raises WakewrightError with the place of the first difference that is not accepted.
+    """
+    stride = model.stride
+    frames = frames[: len(frames) // stride * stride]
+    scores = streamed(file, frames, stride)
+    _same("TFLite-Micro", scores, on_micro(file, frames, stride))
+    first = -(-model.receptive_field // stride) - 1  # the first step whose receptive field is full
+    chosen = np.unique(np.linspace(first, len(scores) - 1, WINDOWS).astype(int))
+    window = Net(tflite.convert(model, "windowed"), reference=True)
+    ends = (chosen + 1) * stride
+    found = [window(frames[None, end - model.receptive_field : end])[0, 0] for end in ends]
+    _same("the windowed file", scores[chosen], np.array(found, np.uint8))
+    apart, differs, where = _apart(model, scores, frames)
+    if apart > ACCEPTED:
+        raise WakewrightError(
+            "the int8 file does not give what the trained model gives",
+            got=f"a logit that differs by {apart:.3f}, where {ACCEPTED:.3f} is accepted, at step {where}",
+            do="report this with the run's recipe.yaml",
+        )
+    micro = len(scores) if is_installed() else None
+    return Parity(len(scores), apart, differs, len(chosen), micro)
+
+
+def write_golden(folder: Path, file: bytes, frames: Frames8, stride: int, parity: Parity) -> list[Path]:
+    """Write what a device can replay: golden_features.npy (int8), golden_scores.npy (uint8), parity.json."""
+    paths = [folder / name for name in ("golden_features.npy", "golden_scores.npy", "parity.json")]
+    frames = frames[: len(frames) // stride * stride]
+    for path, values in zip(paths, (frames, streamed(file, frames, stride)), strict=False):
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, values)
+    write_json(paths[2], dataclasses.asdict(parity))
+    return paths
+
+
+@torch.no_grad()
+def _apart(model: Any, scores: Bytes, frames: Frames8) -> tuple[float, float, int]:
+    """How far the trained model's logits are off at most, at what share of the steps they are off, and where most."""
+    logits, _ = model(torch.from_numpy(dequantise(frames))[None], model.initial_state(1))
+    scale, _ = model.last.out.scale_and_zero()
+    whole = np.rint(logits[0].numpy() / scale)
+
+    def off(by: int) -> NDArray[np.float64]:
+        """How far each score is from that of a logit `by` steps away; integer kernels are off by one themselves."""
+        return np.asarray(np.abs(np.clip(np.rint(LEVELS / (1 + np.exp(-(whole + by) * scale))), 0, 255) - scores))
+
+    far, by, where = off(0) > 1, 0, 0
+    while far.any():
+        where = int(np.flatnonzero(far)[0])
+        by += 1
+        far &= (off(by) > 1) & (off(-by) > 1)
+    return by * scale, float(np.mean(off(0) > 0)), where
+
+
+def _same(name: str, scores: Bytes, others: Bytes | None) -> None:
+    if others is None or np.array_equal(scores, others):
+        return
+    step = int(np.flatnonzero(scores != others)[0])
+    raise WakewrightError(
+        f"the int8 file gives something else in {name}",
+        got=f"{others[step]} where LiteRT's reference gives {scores[step]}, at step {step} of {len(scores)}",
+        do="report this with the run's recipe.yaml",
+    )
+
+
+def _steps(frames: Frames8, stride: int) -> Frames8:
+    return frames.reshape(-1, 1, stride, frames.shape[1])
