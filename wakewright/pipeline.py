@@ -25,7 +25,7 @@ from wakewright.data.parts import Parts, Scene
 from wakewright.detect.detector import METADATA_FORMAT
 from wakewright.evaluate import measure
 from wakewright.evaluate.result import Result
-from wakewright.export import onnx, tflite
+from wakewright.export import budget, onnx, tflite
 from wakewright.export.filed import FileModel
 from wakewright.models import quantised, registry
 from wakewright.train import screen
@@ -49,6 +49,10 @@ def train(
     advice = adviser.render(adviser.advise(recipe))
     for line in advice:
         progress.say(line)
+    needs = budget.of_recipe(recipe) if recipe.targets else None
+    if needs is not None and recipe.targets is not None:
+        for line in needs.past(recipe.targets):
+            progress.say(f"! {line}; export will refuse it (see: wakewright budget)")
     found = spoken.gather(recipe)
     run = resume or Run.create(recipe, output_dir)
     with run.working():

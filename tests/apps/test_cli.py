@@ -42,7 +42,9 @@ def test_help_is_quick_and_loads_neither_torch_nor_numpy() -> None:
     assert min(times) < 0.4
 
 
-@pytest.mark.parametrize("command", ["new", "train", "evaluate", "export", "listen", "voices", "runs", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["new", "train", "evaluate", "export", "budget", "listen", "voices", "runs", "doctor"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     assert f"Usage: wakewright {command}" in capsys.readouterr().out

@@ -19,7 +19,7 @@ from wakewright.core.audio import Samples, load, to_int16
 from wakewright.core.errors import InputError, RunError, WakewrightError
 from wakewright.core.files import write_json
 from wakewright.core.manifest import Manifest
-from wakewright.core.recipe import Model, Recipe
+from wakewright.core.recipe import Model, Recipe, Targets
 from wakewright.core.run import Run
 from wakewright.detect import device_rule
 from wakewright.dsp.litert import Net
@@ -196,3 +196,12 @@ def test_nothing_is_left_when_the_proof_fails(int8: Run, tmp_path: Path, monkeyp
 )
 def test_names_are_what_c_allows(name: str, expected: str) -> None:
     assert device.identifier(name) == expected
+
+
+def test_a_model_past_the_recipes_targets_is_exported_by_force_alone(int8: Run, tmp_path: Path) -> None:
+    small = int8.recipe.model_copy(update={"targets": Targets(flash_kb=1.0)})
+    strict = Run(int8.folder, small)
+    with pytest.raises(InputError, match=r"the recipe.s targets\n  got: flash takes \d+\.\d KB, past the target"):
+        export_run(strict, to="esphome", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert export_run(strict, to="esphome", out=tmp_path / "out", force=True)

@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 
 import wakewright
-from wakewright.apps.commands import doctor, evaluate, export, listen, new, runs, train, voices
+from wakewright.apps.commands import budget, doctor, evaluate, export, listen, new, runs, train, voices
 from wakewright.core.errors import WakewrightError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.command()(new.new)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(export.export)
+app.command()(budget.budget)
 app.command()(listen.listen)
 app.add_typer(voices.app)
 app.command()(runs.runs)

@@ -26,7 +26,7 @@ Tree = dict[str, Any]
 PRESETS = Path(__file__).parents[1] / "recipes"
 """Folder of the presets that ship with the package."""
 
-TARGETS = ("pi", "server", "esp32")
+TARGETS = ("pi", "server", "esp32", "esp32-s3", "rp2040")
 """What `--for` accepts: the presets that stand for a kind of device."""
 
 

@@ -17,6 +17,7 @@ FORMAT = 1
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Span = tuple[float, float]
+Board = Literal["esp32-s3", "esp32", "rp2040", "cortex-m4"]
 ModelName = Literal["speech_embedding", "tc_resnet", "mixednet"]
 
 
@@ -218,6 +219,19 @@ class Train(Node):
     """Learn from a teacher's soft labels; null learns from the labels alone."""
 
 
+class Targets(Node):
+    """What the device has room for: training warns of a model that goes past it, and export refuses one."""
+
+    board: Board = "esp32-s3"
+    """The board whose time per step is estimated."""
+    flash_kb: PositiveFloat | None = None
+    """Kilobytes (1000 bytes) for the model file."""
+    ram_kb: PositiveFloat | None = None
+    """Kilobytes (1000 bytes) for the tensor arena."""
+    latency_ms: PositiveFloat | None = None
+    """Milliseconds for a step of the model, the front end not counted."""
+
+
 class Policy(Node):
     """From scores to detections."""
 
@@ -279,6 +293,8 @@ class Recipe(Node):
     """Optimisation."""
     qat: Qat | None = None
     """Learn with the roundings of int8; null trains in float32 (see also: wakewright export --calibrate)."""
+    targets: Targets | None = None
+    """Room on the device; null does not care."""
     policy: Policy = Policy()
     """Scores to detections."""
     calibrate: Calibrate = Calibrate()

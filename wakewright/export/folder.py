@@ -19,7 +19,7 @@ from wakewright.core.errors import InputError, RunError
 from wakewright.core.files import replacing, write_bytes, write_json, write_text
 from wakewright.core.run import Run
 from wakewright.dsp.micro import MicroFrontend
-from wakewright.export import parity, tflite
+from wakewright.export import budget, parity, tflite
 from wakewright.export.arena import arena
 from wakewright.export.device import WEBSITE, Device, c_files, esphome_yaml, manifest
 from wakewright.models import registry
@@ -28,7 +28,9 @@ GOLDEN_SAMPLES = 20 * 16000
 """At most so much sound is replayed for the proof."""
 
 
-def export_run(run: Run, *, to: str, out: Path, author: str = "wakewright", website: str = WEBSITE) -> list[Path]:
+def export_run(
+    run: Run, *, to: str, out: Path, author: str = "wakewright", website: str = WEBSITE, force: bool = False
+) -> list[Path]:
     """Write the run's model in the format `to` into the folder `out`; returns the files.
 
     - "onnx": `model.onnx`, checked against the trained weights when the run was made, and `metadata.json`, which
@@ -40,11 +42,14 @@ def export_run(run: Run, *, to: str, out: Path, author: str = "wakewright", webs
 
     All but "onnx" also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`, `parity.json`.
 
-    Raises InputError for another format, RunError for an unfinished run or one without an int8 model,
+    Raises InputError for another format or, unless `force`, a model past the recipe's targets, RunError for an
+    unfinished run or one without an int8 model,
     WakewrightError when the file does not give what was trained, DiskFull. Nothing is left behind then.
     """
     if to not in FORMATS:
         raise InputError(f"cannot export to {to!r}", got=f"--to {to}", do="choose one of: " + ", ".join(FORMATS))
+    if to != "onnx" and run.recipe.targets is not None and not force:
+        _within_targets(run)
     out = Path(out)
     with tempfile.TemporaryDirectory(prefix="wakewright-") as place:
         made = FORMATS[to](run, Path(place), author, website)
@@ -63,7 +68,7 @@ def _onnx(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
 
 
 def _tflite(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
-    file, model = _int8(run)
+    file, model = int8_of(run)
     write_bytes(out / "model.tflite", file)
     write_json(out / "metadata.json", _metadata(run))
     forms: dict[str, tflite.Form] = {"model_windowed.tflite": "windowed", "model_float.tflite": "float"}
@@ -73,7 +78,7 @@ def _tflite(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
 
 
 def _esphome(run: Run, out: Path, author: str, website: str) -> list[Path]:
-    file, model = _int8(run)
+    file, model = int8_of(run)
     device = Device.of(_metadata(run), arena(file))
     write_bytes(out / f"{device.name}.tflite", file)
     write_json(out / f"{device.name}.json", manifest(device, author=author, website=website))
@@ -83,7 +88,7 @@ def _esphome(run: Run, out: Path, author: str, website: str) -> list[Path]:
 
 
 def _c(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
-    file, model = _int8(run)
+    file, model = int8_of(run)
     files = c_files(Device.of(_metadata(run), arena(file)), file)
     for name, text in files.items():
         write_text(out / name, text)
@@ -104,7 +109,7 @@ def _metadata(run: Run) -> dict[str, Any]:
     return about
 
 
-def _int8(run: Run) -> tuple[bytes, Any]:
+def int8_of(run: Run) -> tuple[bytes, Any]:
     """The run's streaming int8 file, and the model it was written from."""
     model = registry.load(run.require("model.pt"))
     if not run.tflite_path.is_file():
@@ -114,6 +119,18 @@ def _int8(run: Run) -> tuple[bytes, Any]:
             do=f'train one for a device: wakewright train "{run.recipe.phrase}" --for esp32',
         )
     return run.tflite_path.read_bytes(), model
+
+
+def _within_targets(run: Run) -> None:
+    file, model = int8_of(run)
+    assert run.recipe.targets is not None
+    past = budget.of_file(file, model).past(run.recipe.targets)
+    if past:
+        raise InputError(
+            "the model goes past the recipe's targets",
+            got="; ".join(past),
+            do="train a smaller one (model.width=0.25), raise the targets, or export it all the same with --force",
+        )
 
 
 def _proof(run: Run, file: bytes, model: Any, out: Path) -> list[Path]:

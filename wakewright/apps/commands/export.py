@@ -15,6 +15,7 @@ def export(
         str, typer.Option(metavar="onnx|tflite|esphome|c", help="onnx for programs, the others for devices.")
     ] = "onnx",
     author: Annotated[str, typer.Option(help="Author, as the manifest for ESPHome names one.")] = "wakewright",
+    force: Annotated[bool, typer.Option("--force", help="Also when it goes past the recipe's targets.")] = False,
     website: Annotated[str, typer.Option(help="The author's site, for the same.")] = "",
 ) -> None:
     """Write the model for other programs and devices.
@@ -27,5 +28,5 @@ def export(
     from wakewright.export.device import WEBSITE
     from wakewright.export.folder import export_run
 
-    for path in export_run(opened, to=to, out=out, author=author, website=website or WEBSITE):
+    for path in export_run(opened, to=to, out=out, author=author, website=website or WEBSITE, force=force):
         typer.echo(str(path))

@@ -16,7 +16,7 @@ def new(
     out: Annotated[
         str, typer.Option(metavar="FILE", help="File to write, PHRASE.yaml by default; - prints it.")
     ] = "",
-    target: Annotated[str, typer.Option("--for", metavar="pi|server|esp32", help="Device it is meant for.")] = "",
+    target: Annotated[str, typer.Option("--for", metavar="DEVICE", help="pi, server, esp32, esp32-s3, rp2040.")] = "",
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
     """Write a recipe to edit, every setting explained."""

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from wakewright.core.recipe import Recipe
     from wakewright.core.run import Run
 
+MICROCONTROLLERS = ("esp32", "esp32-s3", "rp2040")
 SETTING = re.compile(r"[a-z_]+(\.[a-z_]+)*=")
 """How a setting begins; a phrase does not."""
 
@@ -29,7 +30,7 @@ def train(
         typer.Option(metavar="FILE|DIR", help="Your own recordings of the phrase; may be given several times."),
     ] = None,
     model: Annotated[str, typer.Option(metavar="NAME", help="speech_embedding, mixednet or tc_resnet.")] = "",
-    target: Annotated[str, typer.Option("--for", metavar="pi|server|esp32", help="Device it is meant for.")] = "",
+    target: Annotated[str, typer.Option("--for", metavar="DEVICE", help="pi, server, esp32, esp32-s3, rp2040.")] = "",
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Train this many passes over the augmented clips of the phrase.")
     ] = None,
@@ -55,7 +56,7 @@ def train(
     # a tiny model never starts from nothing: its preset brings the teacher and the pretraining
     target = target or ("esp32" if model in ("mixednet", "tc_resnet") else "")
     layers = [*target_layer(target), *(["quick"] if quick else [])]
-    if quick and target == "esp32":
+    if quick and target in MICROCONTROLLERS:
         layers.append("quick-esp32")
     if resume is not None:
         changes = [*layers, *words, *(audio or ()), *([f"--epochs {epochs}"] if epochs else [])]

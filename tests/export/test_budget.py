@@ -1,0 +1,82 @@
+"""What a model will cost is told before it is trained, and held to afterwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wakewright.apps.cli import main
+from wakewright.core.compose import load_recipe
+from wakewright.core.recipe import Targets
+from wakewright.export import budget, tflite
+from wakewright.models import registry
+
+
+def test_the_default_for_an_esp32_s3_is_smaller_than_esphomes_own_alexa() -> None:
+    recipe = load_recipe(phrase="hey katya", layers=["esp32-s3"])
+    found = budget.of_recipe(recipe)
+    assert found is not None
+    assert found.flash_bytes < 55_856
+    assert found.arena.bytes < 22_348
+    assert recipe.targets is not None
+    assert found.past(recipe.targets) == []
+    assert found.parameters == registry.parameters(registry.create(registry.Dimensions("mixednet", 0.25)))
+
+
+@pytest.mark.parametrize("target", ["esp32", "esp32-s3", "rp2040"])
+def test_every_device_preset_fits_its_targets_and_ships_int8(target: str) -> None:
+    recipe = load_recipe(phrase="hey katya", layers=[target])
+    found = budget.of_recipe(recipe)
+    assert found is not None
+    assert recipe.qat is not None
+    if recipe.targets:
+        assert found.past(recipe.targets) == []
+    assert budget.of_recipe(load_recipe(phrase="hey katya", layers=["pi"])) is None
+
+
+def test_multiplications_are_those_of_the_layers() -> None:
+    found = budget.of_recipe(load_recipe(phrase="x", overrides=["model.name=tc_resnet", "model.width=1"]))
+    assert found is not None
+    # by hand: frames of 40 through 3 x 40 x 16, then two blocks that halve the pace, one that keeps it, and the head
+    per_frame = 3 * 40 * 16
+    first = 9 * 16 * 24 + 9 * 24 * 24 + 16 * 24
+    second = 9 * 24 * 32 + 9 * 32 * 32 + 24 * 32
+    third = 9 * 32 * 48 + 9 * 48 * 48 + 32 * 48
+    head = 48 * 96 + 96 * 16 + 16 * 16 * 64 + 64
+    assert found.macs_per_step == 4 * per_frame + 2 * first + second + third + head
+    assert found.macs_per_second == pytest.approx(found.macs_per_step * 25)
+    assert found.time_ms("esp32-s3") < found.time_ms("esp32") < found.time_ms("rp2040")
+
+
+def test_the_size_does_not_depend_on_what_was_learnt(mixednet: object) -> None:
+    found = budget.of_recipe(load_recipe(phrase="x", overrides=["model.name=mixednet", "model.width=0.25"]))
+    assert found is not None
+    assert found.flash_bytes == pytest.approx(len(tflite.convert(mixednet)), abs=1000)
+
+
+def test_what_goes_past_the_targets_is_named() -> None:
+    found = budget.of_recipe(load_recipe(phrase="x", layers=["esp32-s3"]))
+    assert found is not None
+    tight = Targets(board="rp2040", flash_kb=10, ram_kb=5, latency_ms=0.001)
+    flash, memory, time = found.past(tight)
+    assert flash.startswith("flash takes 5")
+    assert "past the target of 10" in flash
+    assert memory.startswith("memory takes ")
+    assert time.startswith("a step on the rp2040, estimated, takes ")
+    assert found.past(Targets()) == []
+
+
+def test_the_command_prints_it_and_fails_past_the_targets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["budget", "hey katya"]) == 0
+    said = capsys.readouterr().out
+    assert "flash " in said
+    assert "tensor arena" in said
+    assert "esp32-s3" in said
+    assert main(["budget", "hey katya", "model.width=1"]) == 2
+    assert "! flash takes" in capsys.readouterr().out
+    assert main(["budget", "hey katya", "--for", "pi"]) == 2
+    assert "speech_embedding is no model for a microcontroller" in capsys.readouterr().err

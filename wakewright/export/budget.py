@@ -1,0 +1,120 @@
+"""What a tiny model costs a device: flash, memory, multiplications, and an estimate of the time per step.
+
+Flash and memory are those of a file of this very shape, written with weights that have learnt nothing (a file's size
+does not depend on their values) and worked in as `arena` tells. Times are estimates: multiplications times the cycles
+that one is taken to need, plus a guessed cost per operator; no board was measured.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+
+from wakewright.core.recipe import Board, Recipe, Targets
+from wakewright.dsp import micro
+from wakewright.export import tflite
+from wakewright.export.arena import Arena, arena
+from wakewright.export.flatfile import read
+from wakewright.models import quantised, registry
+
+FRAMES_PER_S = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Speed:
+    """How fast a board is taken to be."""
+
+    megahertz: float
+    cycles_per_mac: float
+    """Of an int8 convolution."""
+    cycles_per_operator: float
+    """To begin one, however small."""
+    why: str
+
+
+SPEEDS: dict[Board, Speed] = {
+    "esp32-s3": Speed(240, 2.0, 3000, "ESP-NN publishes 14 times the plain kernels for 64 channels, 8 for 16"),
+    "esp32": Speed(240, 6.0, 3000, "a guess: ESP-NN's generic kernels at half of what the plain ones take"),
+    "rp2040": Speed(133, 11.0, 4000, "the plain kernels: 10 to 15 in what ESP-NN publishes of them"),
+    "cortex-m4": Speed(120, 3.0, 3000, "a guess: CMSIS-NN with the DSP instructions"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """What one model needs."""
+
+    parameters: int
+    macs_per_step: float
+    step_ms: float
+    """A step comes this often."""
+    flash_bytes: int
+    arena: Arena
+    operators: int
+
+    @property
+    def macs_per_second(self) -> float:
+        """Multiplications per second of audio."""
+        return self.macs_per_step * 1000 / self.step_ms
+
+    def time_ms(self, board: Board) -> float:
+        """Estimated time per step on a board, front end not counted."""
+        speed = SPEEDS[board]
+        cycles = self.macs_per_step * speed.cycles_per_mac + self.operators * speed.cycles_per_operator
+        return cycles / (1000 * speed.megahertz)
+
+    def past(self, targets: Targets) -> list[str]:
+        """What goes past the targets, a line each."""
+        found = []
+        for what, value, limit, unit in (
+            ("flash", self.flash_bytes / 1000, targets.flash_kb, "KB"),
+            ("memory", self.arena.bytes / 1000, targets.ram_kb, "KB"),
+            (f"a step on the {targets.board}, estimated,", self.time_ms(targets.board), targets.latency_ms, "ms"),
+        ):
+            if limit is not None and value > limit:
+                found.append(f"{what} takes {value:.1f} {unit}, past the target of {limit:g}")
+        return found
+
+
+def of_recipe(recipe: Recipe) -> Budget | None:
+    """Before any training: what the recipe's model will need; None for one that no microcontroller runs."""
+    if registry.frontend_of(recipe.model.name) != "micro":
+        return None
+    with torch.random.fork_rng():
+        model = registry.create(registry.Dimensions(recipe.model.name, recipe.model.width)).eval()
+        quantised.prepare(model)
+        with torch.no_grad():
+            model(torch.rand(1, model.receptive_field, model.channels))
+    return of_file(tflite.convert(model), model)
+
+
+def of_file(file: bytes, model: Any) -> Budget:
+    """What the streaming int8 `file` of `model` needs."""
+    return Budget(
+        parameters=registry.parameters(model),
+        macs_per_step=model.macs * model.stride,
+        step_ms=1000 * model.stride * micro.HOP / 16000,
+        flash_bytes=len(file),
+        arena=arena(file),
+        operators=len(read(file)[0].operators),
+    )
+
+
+def table(budget: Budget) -> list[str]:
+    """The budget for a reader, a line each."""
+    how = "measured by TFLite-Micro on this machine" if budget.arena.measured else "computed: no tflite-micro here"
+    lines = [
+        f"parameters        {budget.parameters:,}",
+        f"multiplications   {budget.macs_per_step:,.0f} per step of {budget.step_ms:g} ms, "
+        f"{budget.macs_per_second / 1e6:.2f} million per second",
+        f"flash             {budget.flash_bytes:,} bytes (a file of this shape)",
+        f"tensor arena      {budget.arena.bytes:,} bytes ({how}); set aside {budget.arena.advised:,}",
+    ]
+    for board, speed in SPEEDS.items():
+        lines.append(
+            f"{board:<17} {budget.time_ms(board):.1f} ms per step, estimated: {speed.megahertz:g} MHz, "
+            f"{speed.cycles_per_mac:g} cycles per multiplication ({speed.why})"
+        )
+    return lines
