@@ -8,6 +8,9 @@ DIR holds manifest.csv (path, use, kind, label, seconds, speaker, corpus, licenc
 thresholds called "calibrated" come from validation audio alone. Every finished cell is kept under --out and not
 computed again; the table is printed from what is there. Other projects' models that ship in the packages
 pymicro-wakeword and pyopen-wakeword are rows of the same table where they know the word.
+
+A model is a name of the registry, tiny ones by the preset esp32, or another preset for a device (esp32-s3). What
+ships as int8 is measured three times over: the file, the trained model with its roundings, and in float32.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ from wakewright.evaluate.bootstrap import bootstrap_frr
 from wakewright.evaluate.metrics import Negatives, Trial, det_curve
 from wakewright.evaluate.result import rate
 from wakewright.evaluate.shares import latency
+from wakewright.export import onnx
+from wakewright.models import quantised, registry
 
 WORDS = ("alexa", "computer", "jarvis", "amelia")
 RATES = (0.5, 1.0, 2.0)
@@ -91,13 +96,17 @@ def lay_out(rows: Sequence[dict[str, str]], speech: Path, folder: Path) -> list[
     return [f"background.{kind}={json.dumps(sorted(found))}" for kind, found in roots.items()]
 
 
+PRESETS: dict[str, list[str]] = {"speech_embedding": [], "esp32-s3": ["esp32-s3"], "rp2040": ["rp2040"]}
+"""Layers of the recipe by model; any other is a tiny model by the preset esp32."""
+
+
 def train(cell: Cell, background: Sequence[str], out: Path, settings: Sequence[str]) -> tuple[Run, float]:
     """Train from the text alone; returns the run and the seconds it took. Models of the same clips share features."""
     kept = f"engine.features={json.dumps(str(features(cell.word, cell.voices, cell.seed, out)))}"
     engines = f"voices.engines={json.dumps(list(VOICES[cell.voices]))}"
-    layers = [] if cell.model == "speech_embedding" else ["esp32"]
-    words = [f"model.name={cell.model}", *background, engines, kept, f"seed={cell.seed}", *settings]
-    recipe = load_recipe(None, words, cell.word, layers=layers)
+    name = [] if cell.model in PRESETS else [f"model.name={cell.model}"]
+    words = [*name, *background, engines, kept, f"seed={cell.seed}", *settings]
+    recipe = load_recipe(None, words, cell.word, layers=PRESETS.get(cell.model, ["esp32"]))
     started = time.monotonic()
     run = pipeline.train(recipe, output_dir=out / "runs" / cell.name, progress=Progress())
     return run, time.monotonic() - started
@@ -158,14 +167,32 @@ def run_cell(cell: Cell, speech: Path, background: Sequence[str], out: Path, set
         return
     run, seconds = train(cell, background, out, settings)
     material = real.read_material(speech, cell.word, apart=APART)
-    words, others = real.measure(material, run.folder, workers=run.recipe.engine.workers)
-    threshold = json.loads(run.metadata_path.read_text())["threshold"]
-    write_json(
-        path,
-        dataclasses.asdict(cell)
-        | {"train_seconds": seconds, "settings": list(settings)}
-        | figures(words, others, threshold),
-    )
+    for form, folder in other_forms(run):
+        about = dataclasses.asdict(cell) | {"model": f"{cell.model} {form}"}
+        write_json(out / f"{cell.name}-{form}.json", about | measured(folder, material, run))
+    about = dataclasses.asdict(cell) | {"train_seconds": seconds, "settings": list(settings)}
+    write_json(path, about | measured(run.folder, material, run))
+
+
+def measured(folder: Path, material: real.Material, run: Run) -> dict[str, object]:
+    """Figures of the detector in a folder; a folder has the threshold it was calibrated with."""
+    words, others = real.measure(material, folder, workers=run.recipe.engine.workers)
+    return figures(words, others, json.loads((folder / "metadata.json").read_text())["threshold"])
+
+
+def other_forms(run: Run) -> Iterable[tuple[str, Path]]:
+    """Of a run that ships int8: the trained model with its roundings, and in float32, as folders with a detector."""
+    if not run.tflite_path.is_file():
+        return
+    about = json.loads(run.metadata_path.read_text()) | {"model": "model.onnx"}
+    for form, rounds in (("rounded", True), ("float32", False)):
+        model = registry.load(run.model_path)
+        quantised.set_rounding(model, rounds=rounds, watches=False)
+        folder = run.folder / "forms" / form
+        folder.mkdir(parents=True, exist_ok=True)
+        onnx.write(model, folder / "model.onnx")
+        write_json(folder / "metadata.json", about)
+        yield form, folder
 
 
 def table(out: Path) -> Iterable[str]:
