@@ -23,6 +23,7 @@ from wakewright.core.recipe import Policy
 from wakewright.detect.networks import damaged, open_network
 from wakewright.detect.policy import PolicyState, Scores
 from wakewright.dsp import frontend
+from wakewright.dsp.frontend import Frames
 
 PIECE = 30 * SAMPLE_RATE
 """Long audio is fed in pieces of this many samples, which bounds the memory."""
@@ -57,7 +58,11 @@ class Detector:
         self.threshold: float = about["threshold"] if threshold is None else threshold
         self.policy = Policy(**about["policy"])
         self.stride: int = about["stride"]
-        self._front = frontend.create(about["frontend"])
+        self.model = model.name
+        """File name of the model that runs."""
+        self.front_end: str = about["frontend"]
+        """Name of the front end that makes its frames."""
+        self._front = frontend.create(self.front_end)
         self._network = open_network(model, self.stride, self._front.channels, reference=reference)
         self.hop_s = self.stride * self._front.hop / SAMPLE_RATE
         """Seconds from step to step."""
@@ -121,7 +126,13 @@ class Detector:
             yield from self.push(piece)
 
     def _push(self, samples: Samples) -> tuple[Scores, list[Detection]]:
-        frames = self._front.push(samples)
+        return self._push_frames(self._front.push(samples))
+
+    def score_frames(self, frames: Frames) -> Scores:
+        """(n, channels) what the front end would give -> (steps,) smoothed scores, as `score` gives of samples."""
+        return self._push_frames(frames)[0]
+
+    def _push_frames(self, frames: Frames) -> tuple[Scores, list[Detection]]:
         if len(self._frames):
             frames = np.concatenate([self._frames, frames])
         whole = len(frames) // self.stride * self.stride

@@ -30,6 +30,8 @@ OPERATORS = {
     "ADD": ("AddOptions", 2),
     "LOGISTIC": ("", 2),
     "QUANTIZE": ("QuantizeOptions", 1),
+    "FULLY_CONNECTED": ("FullyConnectedOptions", 1),
+    "MUL": ("MulOptions", 1),
     "MINIMUM": ("MaximumMinimumOptions", 1),
     "MAXIMUM": ("MaximumMinimumOptions", 1),
 }

@@ -19,9 +19,9 @@ from wakewright.core.errors import InputError, RunError
 from wakewright.core.files import replacing, write_bytes, write_json, write_text
 from wakewright.core.run import Run
 from wakewright.dsp.micro import MicroFrontend
-from wakewright.export import budget, parity, tflite
+from wakewright.export import budget, openwakeword, parity, tflite
 from wakewright.export.arena import arena
-from wakewright.export.device import WEBSITE, Device, c_files, esphome_yaml, manifest
+from wakewright.export.device import WEBSITE, Device, c_files, esphome_yaml, identifier, manifest
 from wakewright.models import registry
 
 GOLDEN_SAMPLES = 20 * 16000
@@ -40,7 +40,10 @@ def export_run(
     - "esphome": `NAME.tflite`, `NAME.json` (manifest) and `NAME.yaml` (what to write into a configuration).
     - "c": `NAME.h` and `NAME.c`.
 
-    All but "onnx" also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`, `parity.json`.
+    - "openwakeword": `NAME.onnx` and `NAME.tflite`, a head on the shared speech embedding as openWakeWord's runtimes
+      load it; the calibrated threshold lies at their usual 0.5.
+
+    The int8 ones also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`, `parity.json`.
 
     Raises InputError for another format or, unless `force`, a model past the recipe's targets, RunError for an
     unfinished run or one without an int8 model,
@@ -48,7 +51,7 @@ def export_run(
     """
     if to not in FORMATS:
         raise InputError(f"cannot export to {to!r}", got=f"--to {to}", do="choose one of: " + ", ".join(FORMATS))
-    if to != "onnx" and run.recipe.targets is not None and not force:
+    if to in ON_DEVICE and run.recipe.targets is not None and not force:
         _within_targets(run)
     out = Path(out)
     with tempfile.TemporaryDirectory(prefix="wakewright-") as place:
@@ -95,13 +98,24 @@ def _c(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
     return [out / name for name in files] + _proof(run, file, model, out)
 
 
+def _openwakeword(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
+    about, head = _metadata(run), registry.load(run.require("model.pt"))
+    name = identifier(about["wake_word"])
+    paths = [out / f"{name}.onnx", out / f"{name}.tflite"]
+    openwakeword.write(head, about["threshold"], *paths)
+    return paths
+
+
 FORMATS: dict[str, Callable[[Run, Path, str, str], list[Path]]] = {
     "onnx": _onnx,
     "tflite": _tflite,
     "esphome": _esphome,
     "c": _c,
+    "openwakeword": _openwakeword,
 }
 """Formats that `export_run` writes."""
+ON_DEVICE = ("tflite", "esphome", "c")
+"""Those of them that a microcontroller runs."""
 
 
 def _metadata(run: Run) -> dict[str, Any]:

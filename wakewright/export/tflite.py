@@ -21,9 +21,10 @@ from wakewright.core.errors import InputError
 from wakewright.core.files import write_bytes
 from wakewright.dsp import micro
 from wakewright.export.flatfile import Flatfile, Quantised, Value
+from wakewright.models.embedding_head import LIMIT
 from wakewright.models.layers import Chain, MixConv, Residual, StreamConv
 from wakewright.models.quantised import FakeQuant, is_prepared, weight_scales
-from wakewright.models.tiny import FEATURE_LIMIT, INPUT_SCALE, TinyModel
+from wakewright.models.tiny import INPUT_SCALE, TinyModel
 
 Form = Literal["streaming", "windowed", "float"]
 """streaming and windowed are int8; float is float32 over a window."""
@@ -67,7 +68,7 @@ def convert(model: Any, form: Form = "streaming") -> bytes:
     x = lowering.layer(model.trunk, x)
     x = lowering.layer(model.readout, x)
     if form == "float":
-        x = lowering.clamp(x, FEATURE_LIMIT, "features/limited")
+        x = lowering.clamp(x, LIMIT, "features/limited")
     for layer in (model.head.project, model.head.temporal, model.head.last):
         x = lowering.layer(layer, x)
     x = lowering.reshape(x, (1, 1), "logit")

@@ -17,6 +17,8 @@ from wakewright.models.layers import State
 from wakewright.models.registry import Dimensions
 
 WINDOW = 16
+LIMIT = 4.0
+"""Standard deviations of the embedding that the head looks at."""
 MEMBERS = 4
 """Heads side by side."""
 
@@ -67,7 +69,7 @@ class EmbeddingHead(nn.Module):
             # the raw frames are the state: what runs on the device is then the plain 16 x 96 window
             frames = torch.cat([state[0], frames], dim=1)
             state = (frames[:, frames.shape[1] - WINDOW + 1 :],)
-        normal = ((frames - self.mean) * self.scale).clamp(-4, 4).transpose(1, 2)
+        normal = ((frames - self.mean) * self.scale).clamp(-LIMIT, LIMIT).transpose(1, 2)
         normal = self.hide(normal)
         hidden = torch.relu(self.temporal(torch.relu(self.project(normal))))
         return self.dropout(hidden).transpose(1, 2), state

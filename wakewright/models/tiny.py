@@ -11,6 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from wakewright.dsp import embedding, micro
+from wakewright.models.embedding_head import LIMIT
 from wakewright.models.layers import Chain, State, StreamConv
 from wakewright.models.registry import Dimensions
 
@@ -20,8 +21,6 @@ NARROW, HIDDEN = 16, 64
 """Values per moment, and of the temporal layer: however wide the trunk, what they see are the same 96 channels."""
 INPUT_SCALE = 1.0 / 26.0
 """Brings the micro front end's 0..26 to 0..1."""
-FEATURE_LIMIT = 4.0
-"""Standard deviations of the embedding that the head looks at."""
 LOGIT_LIMIT = 8.0
 """Beyond this a probability is 0 or 1 to a device, which has 8 bits for it."""
 
@@ -39,7 +38,7 @@ class TinyHead(nn.Module):
 
     def forward(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, steps, 96) -> (batch, steps)."""
-        normal = self.hide(features.clamp(-FEATURE_LIMIT, FEATURE_LIMIT).transpose(1, 2)).transpose(1, 2)
+        normal = self.hide(features.clamp(-LIMIT, LIMIT).transpose(1, 2)).transpose(1, 2)
         narrow, _ = self.project(normal)
         hidden, state = self.temporal(narrow, state)
         logits, _ = self.last(self.dropout(hidden))
@@ -63,9 +62,7 @@ class TinyModel(nn.Module):
         self.receptive_field: int = trunk.reach + trunk.stride * spacing * (TAPS - 1)
         self.trunk = trunk
         self.dropout = nn.Dropout(0.1)
-        self.readout = StreamConv(
-            trunk.outputs, embedding.CHANNELS, 1, norm=False, activate=False, limit=FEATURE_LIMIT
-        )
+        self.readout = StreamConv(trunk.outputs, embedding.CHANNELS, 1, norm=False, activate=False, limit=LIMIT)
         self.head = TinyHead(spacing)
 
     @property

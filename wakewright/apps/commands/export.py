@@ -11,9 +11,7 @@ import typer
 def export(
     run: Annotated[Path, typer.Argument(help="The run: its folder, or a file in it.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
-    to: Annotated[
-        str, typer.Option(metavar="onnx|tflite|esphome|c", help="onnx for programs, the others for devices.")
-    ] = "onnx",
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="onnx, openwakeword, esphome, tflite or c.")] = "onnx",
     author: Annotated[str, typer.Option(help="Author, as the manifest for ESPHome names one.")] = "wakewright",
     force: Annotated[bool, typer.Option("--force", help="Also when it goes past the recipe's targets.")] = False,
     website: Annotated[str, typer.Option(help="The author's site, for the same.")] = "",

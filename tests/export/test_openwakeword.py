@@ -1,0 +1,89 @@
+"""openWakeWord's own runtime loads the exported head and fires where our detector does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+
+from wakewright.core.audio import load, to_int16
+from wakewright.core.errors import InputError, WakewrightError
+from wakewright.core.manifest import Manifest
+from wakewright.detect.networks import OnnxNetwork
+from wakewright.dsp.embedding import SpeechEmbedding
+from wakewright.export import onnx, openwakeword
+from wakewright.models import registry
+
+
+@pytest.fixture(scope="module")
+def head() -> Any:
+    torch.manual_seed(3)
+    model = registry.create(registry.Dimensions("speech_embedding"))
+    model.set_statistics(torch.full((96,), 2.0), torch.full((96,), 9.0))
+    with torch.no_grad():
+        # the package lays its windows some frames beside ours: what it hears must not hang on single moments
+        model.temporal.weight.copy_(model.temporal.weight.mean(dim=2, keepdim=True).expand(-1, -1, 16))
+        model.last.weight.mul_(20.0)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def sound(spoken: Manifest) -> np.ndarray:
+    hiss = np.random.default_rng(0).normal(0, 0.003, 40_000).astype(np.float32)
+    return np.concatenate([hiss, *(load(clip.path) for clip in spoken), hiss])[: 12 * 16000]
+
+
+def test_its_package_hears_what_our_detector_hears(head: Any, sound: np.ndarray, tmp_path: Path) -> None:
+    package = pytest.importorskip("pyopen_wakeword")
+    onnx.write(head, tmp_path / "model.onnx")
+    ours = OnnxNetwork(tmp_path / "model.onnx", 96)(SpeechEmbedding().push(sound))
+    high = np.sort(ours[40:])[-60:-5]
+    gap = int(np.argmax(np.diff(high)))  # where no score lies so near the threshold that frames would matter
+    threshold = float(high[gap : gap + 2].mean())
+    openwakeword.write(head, threshold, tmp_path / "hey.onnx", tmp_path / "hey.tflite")
+    peer = package.OpenWakeWord.from_model(tmp_path / "hey.tflite")
+    features, theirs = package.OpenWakeWordFeatures.from_builtin(), []
+    data = to_int16(sound).tobytes()
+    for at in range(0, len(data), 2560):
+        for embeddings in features.process_streaming(data[at : at + 2560]):
+            theirs += list(peer.process_streaming(embeddings))
+    # the package first hears eight seconds of silence of its own; the ends of both are the same sound
+    count = min(len(ours), len(theirs)) - 40
+    fires, expected = np.array(theirs[-count:]) >= 0.5, ours[-count:] >= threshold
+    assert expected.sum() > 3
+    near = expected | np.roll(expected, 1) | np.roll(expected, -1)
+    assert not (fires & ~near).any()  # at most one step apart
+    assert not (expected & ~(fires | np.roll(fires, 1) | np.roll(fires, -1))).any()
+
+
+def test_both_files_say_the_same_and_the_threshold_lies_at_a_half(head: Any, tmp_path: Path) -> None:
+    paths = tmp_path / "hey.onnx", tmp_path / "hey.tflite"
+    window = (2.0 + 9.0 * torch.randn(1, 16, 96, generator=torch.Generator().manual_seed(1))).numpy()
+    with torch.no_grad():
+        own = torch.sigmoid(head(torch.from_numpy(window))[0]).item()
+    openwakeword.write(head, own, *paths)
+    session = onnxruntime.InferenceSession(str(paths[0]))
+    assert session.get_inputs()[0].shape == [1, 16, 96]
+    from wakewright.dsp.litert import Net
+
+    values = session.run(None, {session.get_inputs()[0].name: window})[0], Net(paths[1].read_bytes())(window)
+    for value in values:
+        assert value.shape == (1, 1)
+        assert value[0, 0] == pytest.approx(0.5, abs=1e-4)
+
+
+def test_a_tiny_model_and_a_file_that_differs_are_refused(
+    head: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = tmp_path / "hey.onnx", tmp_path / "hey.tflite"
+    tiny = registry.create(registry.Dimensions("mixednet", 0.25))
+    with pytest.raises(InputError, match=r"mixednet is no head on the speech embedding\n  got: a model on the micro"):
+        openwakeword.write(tiny, 0.5, *paths)
+    monkeypatch.setattr(openwakeword, "TOLERANCE", -1.0)
+    with pytest.raises(WakewrightError, match="the TFLite model does not give what the trained model gives"):
+        openwakeword.write(head, 0.5, *paths)
+    assert list(tmp_path.iterdir()) == []
