@@ -18,13 +18,16 @@ import pytest
 import torch
 
 from wakewright import Detector, pipeline
-from wakewright.core.audio import load
+from wakewright.core.audio import load, to_int16
 from wakewright.core.compose import load_recipe
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
+from wakewright.detect.networks import OnnxNetwork
+from wakewright.dsp.embedding import SpeechEmbedding
 from wakewright.evaluate.result import read_result
+from wakewright.export import openwakeword
 from wakewright.export.folder import export_run
 from wakewright.models import registry
 from wakewright.train import session
@@ -257,6 +260,30 @@ def test_killed_in_every_stage_and_resumed_it_ends_at_the_same_weights(
     assert resumed.record["resumed"]
     again = pipeline.train(run.recipe, resume=resumed, progress=Progress(quiet=True))
     assert same(weights(run), weights(again))
+
+
+def test_openwakewords_runtime_fires_where_our_model_does(run: Run, tmp_path: Path) -> None:
+    package = pytest.importorskip("pyopen_wakeword")
+    files = export_run(run, to="openwakeword", out=tmp_path)
+    assert [f.name for f in files] == ["hey_katya.onnx", "hey_katya.tflite"]
+    hiss = np.random.default_rng(0).normal(0, 0.001, 20_000).astype(np.float32)
+    clips = [load(path) for path in sorted((run.samples_dir / "positive").iterdir())]
+    sound = np.concatenate([hiss, hiss, *(part for clip in clips for part in (clip, hiss))])
+    scores = OnnxNetwork(run.onnx_path, 96)(SpeechEmbedding().push(sound))
+    threshold = float(np.quantile(scores, 0.8))  # so short a training has a threshold that few clips reach
+    openwakeword.write(registry.load(run.model_path), threshold, *files)
+    ours = scores >= threshold
+    peer = package.OpenWakeWord.from_model(tmp_path / "hey_katya.tflite")
+    features, theirs = package.OpenWakeWordFeatures.from_builtin(), []
+    data = to_int16(sound).tobytes()
+    for at in range(0, len(data), 2560):
+        for embeddings in features.process_streaming(data[at : at + 2560]):
+            theirs += [score >= 0.5 for score in peer.process_streaming(embeddings)]
+    count = len(ours) - 20  # it hears silence of its own before; the ends are the same sound
+    one, other = (np.flatnonzero(np.diff(np.concatenate([[0], x[-count:]])) > 0) for x in (ours, np.array(theirs)))
+    assert len(one) >= 5
+    assert [np.abs(other - step).min() <= 1 for step in one] == [True] * len(one)
+    assert [np.abs(one - step).min() <= 1 for step in other] == [True] * len(other)
 
 
 def test_a_resumed_run_whose_clips_have_changed_learns_anew(
