@@ -329,6 +329,15 @@ def test_a_tiny_model_learns_from_the_embedding_and_a_teacher(
     (likeness,) = [line for line in unbroken.metrics() if line["stage"] == "pretrain"]
     assert likeness["r2"] < 1
     assert abs(likeness["cosine"]) < 1
+    plain = recipe.model_copy(update={"qat": None})
+    float32 = pipeline.train(plain, output_dir=tmp_path / "float32", progress=Progress(quiet=True))
+    assert not float32.tflite_path.exists()
+    files = export_run(float32, to="tflite", out=tmp_path / "tflite", calibrate=3)
+    after = json.loads((tmp_path / "tflite" / "metadata.json").read_text())
+    assert after["model"] == "model.tflite"
+    assert 0 < after["threshold"] <= 1
+    assert len(Detector.load(tmp_path / "tflite").score(np.zeros(48_000, np.float32))) > 90
+    assert not float32.tflite_path.exists()
     broken = Run.create(recipe, tmp_path / "broken")
     for stage in ("pretrain", "train model"):
         with pytest.raises(KeyboardInterrupt):

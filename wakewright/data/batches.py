@@ -244,6 +244,14 @@ def reached(origin: NDArray[np.int64], count: int, stride: int) -> tuple[NDArray
     return begins >= 0, origin[:, reach - 1 :: stride]
 
 
+def whole_steps(first: int, last: int, reach: int, stride: int) -> int:
+    """The frame before which a stream from `first` to before `last` fills whole steps; `first` where it fills none.
+
+    Models take whole strides: with a frame too many a strided shortcut would be read one frame too late.
+    """
+    return first + reach + (last - first - reach) // stride * stride if last - first >= reach else first
+
+
 def _within(spans: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """One frame each from `count` random spans (n, 2)."""
     if not count or not len(spans):

@@ -15,6 +15,7 @@ from wakewright.core.compose import commented
 from wakewright.core.files import disk_errors, write_json
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
+from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.data import parts as scenes
 from wakewright.data.parts import Parts, Scene
@@ -44,7 +45,7 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
     """Calibrate on the validation part, measure on the test part, and write eval/, report.html, metadata.json."""
     calibration = _calibrate(run, parts, progress)
     others, spoken, near = (
-        _heard(run, f"measure {name}", what, progress)
+        _heard_by(run, f"measure {name}", what, progress)
         for name, what in (
             ("others", scenes.other_scene(parts, "test", run.recipe)),
             ("sentences", scenes.synthetic_scene(parts, "test", run.recipe)),
@@ -81,7 +82,7 @@ def _words(run: Run, parts: Parts, progress: Progress) -> dict[str, list[Trial]]
             conditions[f"noise at about {snr:g} dB"] = scene(snr_db=snr)
         conditions["as hard as in training"] = scene(hard=True)
         for name, what in conditions.items():
-            found[f"{who}, {name}"] = _trials(_heard(run, f"measure {who}, {name}", what, progress))
+            found[f"{who}, {name}"] = _trials(_heard_by(run, f"measure {who}, {name}", what, progress))
     return found
 
 
@@ -109,7 +110,7 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
     if not words:
         test = Manifest.read(run.require("manifest-test.jsonl"))
         held = scenes.word_scene({"test": test}, "test", run.recipe, real=False)
-        words = {"held-out voices, as at home": _trials(_heard(run, "measure words", held, progress))}
+        words = {"held-out voices, as at home": _trials(_heard_by(run, "measure words", held, progress))}
         warnings = (NO_OWN,)
     settled = TypeAdapter(Calibration).validate_json(run.require("eval/calibration.json").read_bytes())
     result = summarise(
@@ -166,28 +167,42 @@ def _suspects(run: Run) -> tuple[str, ...]:
 
 
 def _calibrate(run: Run, parts: Parts, progress: Progress) -> Calibration:
-    words = _heard(run, "calibrate on words", scenes.word_scene(parts, "validation", run.recipe), progress)
-    others = _heard(run, "calibrate on others", scenes.other_scene(parts, "validation", run.recipe), progress)
-    settings = run.recipe.calibrate
-    found = calibrate(_trials(words), _negatives(others), rule=settings.rule, fa_per_hour=settings.fa_per_hour)
-    if run.recipe.policy.threshold is not None:
-        found = dataclasses.replace(
-            found, threshold=run.recipe.policy.threshold, notes=("The recipe sets the threshold.",)
-        )
+    found = calibrate_in(run.folder, run.recipe, parts, progress)
     about = json.loads(run.metadata_path.read_text(encoding="utf-8"))
-    if about["model"].endswith(".tflite"):
-        found = dataclasses.replace(found, threshold=on_device(found.threshold, run.recipe.policy.smoothing))
     write_json(run.metadata_path, about | {"threshold": found.threshold})
     write_json(run.eval_dir / "calibration.json", dataclasses.asdict(found))
+    return found
+
+
+def calibrate_in(folder: Path, recipe: Recipe, parts: Parts, progress: Progress) -> Calibration:
+    """Choose the threshold of the detector in `folder` on the validation part.
+
+    An int8 detector gets one that a device can have; a threshold that the recipe sets stays as it is.
+    """
+    words = _heard(folder, recipe, "calibrate on words", scenes.word_scene(parts, "validation", recipe), progress)
+    others = _heard(folder, recipe, "calibrate on others", scenes.other_scene(parts, "validation", recipe), progress)
+    settings = recipe.calibrate
+    found = calibrate(_trials(words), _negatives(others), rule=settings.rule, fa_per_hour=settings.fa_per_hour)
+    if recipe.policy.threshold is not None:
+        return dataclasses.replace(
+            found, threshold=recipe.policy.threshold, notes=("The recipe sets the threshold.",)
+        )
+    about = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    if about["model"].endswith(".tflite"):
+        found = dataclasses.replace(found, threshold=on_device(found.threshold, recipe.policy.smoothing))
     return found
 
 
 Heard = tuple[list[hear.Heard], Manifest]
 
 
-def _heard(run: Run, name: str, what: Scene, progress: Progress) -> Heard:
+def _heard_by(run: Run, name: str, what: Scene, progress: Progress) -> Heard:
+    return _heard(run.folder, run.recipe, name, what, progress)
+
+
+def _heard(folder: Path, recipe: Recipe, name: str, what: Scene, progress: Progress) -> Heard:
     with progress.stage(name, len(what.plans), "streams") as bar:
-        heard = hear.hear_all(what.plans, what.surroundings, run.folder, workers=run.recipe.engine.workers, bar=bar)
+        heard = hear.hear_all(what.plans, what.surroundings, folder, workers=recipe.engine.workers, bar=bar)
     return heard, what.manifest
 
 

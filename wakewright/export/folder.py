@@ -5,6 +5,8 @@ Everything is made in a folder of its own first and copied into place once all o
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import json
 import shutil
 import tempfile
@@ -17,9 +19,11 @@ import numpy as np
 from wakewright.core.audio import Samples, load, write_wav
 from wakewright.core.errors import InputError, RunError
 from wakewright.core.files import replacing, write_bytes, write_json, write_text
+from wakewright.core.progress import Progress
+from wakewright.core.recipe import Targets
 from wakewright.core.run import Run
 from wakewright.dsp.micro import MicroFrontend
-from wakewright.export import budget, openwakeword, parity, tflite
+from wakewright.export import budget, openwakeword, parity, post_training, tflite
 from wakewright.export.arena import arena
 from wakewright.export.device import WEBSITE, Device, c_files, esphome_yaml, identifier, manifest
 from wakewright.models import registry
@@ -28,8 +32,52 @@ GOLDEN_SAMPLES = 20 * 16000
 """At most so much sound is replayed for the proof."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Int8:
+    """A streaming int8 file, the model it was written from, and what a detector must know of it."""
+
+    file: bytes
+    model: Any
+    about: dict[str, Any]
+
+    @property
+    def device(self) -> Device:
+        """What its device must know."""
+        return Device.of(self.about, arena(self.file))
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """What is asked of an export."""
+
+    run: Run
+    out: Path
+    author: str = "wakewright"
+    website: str = WEBSITE
+    calibrate: int = 0
+    """Streams to read the ranges of a model off that was trained in float32; 0 takes the run's own int8 file."""
+
+    @functools.cached_property
+    def int8(self) -> Int8:
+        """The run's int8 model, or one made of it now."""
+        if not self.calibrate:
+            return int8_of(self.run)
+        with tempfile.TemporaryDirectory(prefix="wakewright-") as place:
+            folder = Path(place)
+            model = post_training.quantise(self.run, self.calibrate, folder, Progress())
+            about = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+            return Int8((folder / "model.tflite").read_bytes(), model, about)
+
+
 def export_run(
-    run: Run, *, to: str, out: Path, author: str = "wakewright", website: str = WEBSITE, force: bool = False
+    run: Run,
+    *,
+    to: str,
+    out: Path,
+    author: str = "wakewright",
+    website: str = WEBSITE,
+    force: bool = False,
+    calibrate: int = 0,
 ) -> list[Path]:
     """Write the run's model in the format `to` into the folder `out`; returns the files.
 
@@ -39,74 +87,89 @@ def export_run(
       `model_float.tflite`.
     - "esphome": `NAME.tflite`, `NAME.json` (manifest) and `NAME.yaml` (what to write into a configuration).
     - "c": `NAME.h` and `NAME.c`.
-
     - "openwakeword": `NAME.onnx` and `NAME.tflite`, a head on the shared speech embedding as openWakeWord's runtimes
       load it; the calibrated threshold lies at their usual 0.5.
 
-    The int8 ones also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`, `parity.json`.
+    The int8 ones also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`, `parity.json`. They
+    need a run that learnt with the roundings of int8, or `calibrate`, the number of streams to read a float32 model's
+    ranges off.
 
     Raises InputError for another format or, unless `force`, a model past the recipe's targets, RunError for an
-    unfinished run or one without an int8 model,
-    WakewrightError when the file does not give what was trained, DiskFull. Nothing is left behind then.
+    unfinished run or one without an int8 model, WakewrightError when the file does not give what was trained,
+    DiskFull. Nothing is left behind then.
     """
     if to not in FORMATS:
         raise InputError(f"cannot export to {to!r}", got=f"--to {to}", do="choose one of: " + ", ".join(FORMATS))
-    if to in ON_DEVICE and run.recipe.targets is not None and not force:
-        _within_targets(run)
     out = Path(out)
     with tempfile.TemporaryDirectory(prefix="wakewright-") as place:
-        made = FORMATS[to](run, Path(place), author, website)
+        wish = Wish(run, Path(place), author, website, calibrate)
+        if to in ON_DEVICE and run.recipe.targets is not None and not force:
+            _within(run.recipe.targets, wish.int8)
+        made = FORMATS[to](wish)
         for file in made:
             write_bytes(out / file.name, file.read_bytes())
     return [out / file.name for file in made]
 
 
-def _onnx(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
-    run.require("model.onnx")
-    about = _metadata(run) | {"model": "model.onnx"}
-    with replacing(out / "model.onnx") as temporary:
-        shutil.copyfile(run.require("model.onnx"), temporary)
-    write_json(out / "metadata.json", about)
-    return [out / "model.onnx", out / "metadata.json"]
+def int8_of(run: Run) -> Int8:
+    """The int8 model that the run ships. Raises RunError when it has none."""
+    about, model = _metadata(run), registry.load(run.require("model.pt"))
+    if not run.tflite_path.is_file():
+        raise RunError(
+            f"the run {run.folder} has no int8 model",
+            got=f"model.name={run.recipe.model.name}, qat: {'{}' if run.recipe.qat else 'null'}",
+            do=f'train one for a device: wakewright train "{run.recipe.phrase}" --for esp32; or, of a tiny model, '
+            "--calibrate 100",
+        )
+    return Int8(run.tflite_path.read_bytes(), model, about)
 
 
-def _tflite(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
-    file, model = int8_of(run)
-    write_bytes(out / "model.tflite", file)
-    write_json(out / "metadata.json", _metadata(run))
+def _onnx(wish: Wish) -> list[Path]:
+    paths = [wish.out / "model.onnx", wish.out / "metadata.json"]
+    source = wish.run.require("model.onnx")
+    with replacing(paths[0]) as temporary:
+        shutil.copyfile(source, temporary)
+    write_json(paths[1], _metadata(wish.run) | {"model": "model.onnx"})
+    return paths
+
+
+def _tflite(wish: Wish) -> list[Path]:
+    files = [wish.out / "model.tflite", wish.out / "metadata.json"]
+    write_bytes(files[0], wish.int8.file)
+    write_json(files[1], wish.int8.about)
     forms: dict[str, tflite.Form] = {"model_windowed.tflite": "windowed", "model_float.tflite": "float"}
     for name, form in forms.items():
-        tflite.write(model, out / name, form)
-    return [out / name for name in ("model.tflite", "metadata.json", *forms)] + _proof(run, file, model, out)
+        tflite.write(wish.int8.model, wish.out / name, form)
+        files.append(wish.out / name)
+    return files + _proof(wish)
 
 
-def _esphome(run: Run, out: Path, author: str, website: str) -> list[Path]:
-    file, model = int8_of(run)
-    device = Device.of(_metadata(run), arena(file))
-    write_bytes(out / f"{device.name}.tflite", file)
-    write_json(out / f"{device.name}.json", manifest(device, author=author, website=website))
-    write_text(out / f"{device.name}.yaml", esphome_yaml(device))
-    made = [out / f"{device.name}.{ending}" for ending in ("tflite", "json", "yaml")]
-    return made + _proof(run, file, model, out)
+def _esphome(wish: Wish) -> list[Path]:
+    device = wish.int8.device
+    files = [wish.out / f"{device.name}.{ending}" for ending in ("tflite", "json", "yaml")]
+    write_bytes(files[0], wish.int8.file)
+    write_json(files[1], manifest(device, author=wish.author, website=wish.website))
+    write_text(files[2], esphome_yaml(device))
+    return files + _proof(wish)
 
 
-def _c(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
-    file, model = int8_of(run)
-    files = c_files(Device.of(_metadata(run), arena(file)), file)
-    for name, text in files.items():
-        write_text(out / name, text)
-    return [out / name for name in files] + _proof(run, file, model, out)
+def _c(wish: Wish) -> list[Path]:
+    files = []
+    for name, text in c_files(wish.int8.device, wish.int8.file).items():
+        write_text(wish.out / name, text)
+        files.append(wish.out / name)
+    return files + _proof(wish)
 
 
-def _openwakeword(run: Run, out: Path, _author: str, _website: str) -> list[Path]:
-    about, head = _metadata(run), registry.load(run.require("model.pt"))
+def _openwakeword(wish: Wish) -> list[Path]:
+    about, head = _metadata(wish.run), registry.load(wish.run.require("model.pt"))
     name = identifier(about["wake_word"])
-    paths = [out / f"{name}.onnx", out / f"{name}.tflite"]
+    paths = [wish.out / f"{name}.onnx", wish.out / f"{name}.tflite"]
     openwakeword.write(head, about["threshold"], *paths)
     return paths
 
 
-FORMATS: dict[str, Callable[[Run, Path, str, str], list[Path]]] = {
+FORMATS: dict[str, Callable[[Wish], list[Path]]] = {
     "onnx": _onnx,
     "tflite": _tflite,
     "esphome": _esphome,
@@ -123,22 +186,8 @@ def _metadata(run: Run) -> dict[str, Any]:
     return about
 
 
-def int8_of(run: Run) -> tuple[bytes, Any]:
-    """The run's streaming int8 file, and the model it was written from."""
-    model = registry.load(run.require("model.pt"))
-    if not run.tflite_path.is_file():
-        raise RunError(
-            f"the run {run.folder} has no int8 model",
-            got=f"model.name={run.recipe.model.name}, qat: {'{}' if run.recipe.qat else 'null'}",
-            do=f'train one for a device: wakewright train "{run.recipe.phrase}" --for esp32',
-        )
-    return run.tflite_path.read_bytes(), model
-
-
-def _within_targets(run: Run) -> None:
-    file, model = int8_of(run)
-    assert run.recipe.targets is not None
-    past = budget.of_file(file, model).past(run.recipe.targets)
+def _within(targets: Targets, int8: Int8) -> None:
+    past = budget.of_file(int8.file, int8.model).past(targets)
     if past:
         raise InputError(
             "the model goes past the recipe's targets",
@@ -147,13 +196,13 @@ def _within_targets(run: Run) -> None:
         )
 
 
-def _proof(run: Run, file: bytes, model: Any, out: Path) -> list[Path]:
+def _proof(wish: Wish) -> list[Path]:
     """Prove the file on clips of the run, and leave what a device can replay."""
-    sound = _golden(run)
-    write_wav(out / "golden.wav", sound)
-    frames = MicroFrontend().push_quantised(load(out / "golden.wav"))  # with the roundings of 16 bits
-    found = parity.prove(model, file, frames)
-    return [out / "golden.wav", *parity.write_golden(out, file, frames, model.stride, found)]
+    int8, golden = wish.int8, wish.out / "golden.wav"
+    write_wav(golden, _golden(wish.run))
+    frames = MicroFrontend().push_quantised(load(golden))  # with the roundings of 16 bits
+    found = parity.prove(int8.model, int8.file, frames)
+    return [golden, *parity.write_golden(wish.out, int8.file, frames, int8.model.stride, found)]
 
 
 def _golden(run: Run) -> Samples:

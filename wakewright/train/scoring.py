@@ -8,17 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from wakewright.data.batches import whole_steps
 from wakewright.data.store import Track, decode
 
 Real = TypeVar("Real", np.float32, np.float64)
-
-
-def whole_steps(first: int, last: int, reach: int, stride: int) -> int:
-    """The frame before which a stream from `first` to before `last` fills whole steps; `first` where it fills none.
-
-    Models take whole strides: with a frame too many a strided shortcut would be read one frame too late.
-    """
-    return first + reach + (last - first - reach) // stride * stride if last - first >= reach else first
 
 
 @torch.no_grad()

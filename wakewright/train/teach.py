@@ -18,13 +18,13 @@ from wakewright.core.errors import TrainingDiverged
 from wakewright.core.files import write_bytes
 from wakewright.core.progress import Bar
 from wakewright.core.recipe import Pretrain, Train
-from wakewright.data.batches import Batch, Sampler, inside, reached
+from wakewright.data.batches import Batch, Sampler, inside, reached, whole_steps
 from wakewright.data.store import Store, Track, decode
 from wakewright.models import registry
 from wakewright.models.embedding_head import EmbeddingHead
 from wakewright.train.loop import learning_rate
 from wakewright.train.objectives import imitate
-from wakewright.train.scoring import onto, per_frame, score_track, whole_steps
+from wakewright.train.scoring import onto, per_frame, score_track
 
 SAVE_EVERY = 500
 

@@ -9,6 +9,16 @@ import typer
 
 if TYPE_CHECKING:
     from wakewright.core.recipe import Recipe
+    from wakewright.core.run import Run
+    from wakewright.export import budget as budgets
+
+
+def _of_run(run: Run) -> budgets.Budget:
+    from wakewright.export import budget as budgets
+    from wakewright.export.folder import int8_of
+
+    int8 = int8_of(run)
+    return budgets.of_file(int8.file, int8.model)
 
 
 def budget(
@@ -30,12 +40,11 @@ def budget(
     from wakewright.core.errors import RecipeError
     from wakewright.core.run import Run
     from wakewright.export import budget as budgets
-    from wakewright.export.folder import int8_of
 
     if Path(what).exists() and not is_recipe(what):
         run = Run.open(what)
         recipe: Recipe = run.recipe
-        found: budgets.Budget | None = budgets.of_file(*int8_of(run))
+        found: budgets.Budget | None = _of_run(run)
     else:
         recipe = compose(what, settings or (), layers=[] if is_recipe(what) else target_layer(target))
         found = budgets.of_recipe(recipe)

@@ -12,6 +12,10 @@ def export(
     run: Annotated[Path, typer.Argument(help="The run: its folder, or a file in it.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
     to: Annotated[str, typer.Option(metavar="FORMAT", help="onnx, openwakeword, esphome, tflite or c.")] = "onnx",
+    calibrate: Annotated[
+        int,
+        typer.Option(min=0, metavar="N", help="Make int8 of a model trained in float32: N streams give its ranges."),
+    ] = 0,
     author: Annotated[str, typer.Option(help="Author, as the manifest for ESPHome names one.")] = "wakewright",
     force: Annotated[bool, typer.Option("--force", help="Also when it goes past the recipe's targets.")] = False,
     website: Annotated[str, typer.Option(help="The author's site, for the same.")] = "",
@@ -26,5 +30,7 @@ def export(
     from wakewright.export.device import WEBSITE
     from wakewright.export.folder import export_run
 
-    for path in export_run(opened, to=to, out=out, author=author, website=website or WEBSITE, force=force):
+    for path in export_run(
+        opened, to=to, out=out, author=author, website=website or WEBSITE, force=force, calibrate=calibrate
+    ):
         typer.echo(str(path))
