@@ -32,7 +32,7 @@ from wakewright.train import screen
 from wakewright.train.session import Session
 from wakewright.train.validation import validate
 
-STEPS_PER_WINDOW = {"speech_embedding": 4, "mixednet": 8, "tc_resnet": 6}
+STEPS_PER_WINDOW = dict.fromkeys(registry.TRUNKS, 8) | {"speech_embedding": 4, "tc_resnet": 6}
 """Outputs each training window gives: neighbours share most of the work."""
 
 

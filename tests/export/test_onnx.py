@@ -17,9 +17,11 @@ from wakewright.models import registry
 
 def model(name: str) -> object:
     torch.manual_seed(4)
-    made = registry.create(registry.Dimensions(name, 0.5))
+    made = registry.create(registry.Dimensions(name, {"resnet18": 0.125, "mobilenet_v3": 0.25}.get(name, 0.5)))
     with torch.no_grad():
-        made.train()(torch.rand(8, 300, made.channels) * 20)  # statistics of the normalisation that are not 0 and 1
+        made.train()(
+            torch.rand(8, made.receptive_field + 30, made.channels) * 20
+        )  # statistics of the normalisation that are not 0 and 1
     return made.eval()
 
 

@@ -16,7 +16,7 @@ from wakewright.dsp.litert import Net
 from wakewright.dsp.micro import SCALE, dequantise
 from wakewright.export import tflite
 from wakewright.export.flatfile import ALIGNMENT, DEVICE_OPERATORS, read
-from wakewright.export.parity import streamed
+from wakewright.export.parity import on_micro, streamed
 from wakewright.models import quantised, registry
 
 
@@ -32,6 +32,43 @@ def test_a_device_knows_every_operator_and_the_contract_is_kept(model: Any) -> N
     assert net.input["quantization"] == pytest.approx((SCALE, -128))
     assert net.output["shape"].tolist() == [1, 1]
     assert (net.output["dtype"], net.output["quantization"]) == (np.uint8, (1 / 256, 0))
+
+
+WIDTHS = {"tc_resnet14": 0.25, "bc_resnet": 0.5, "ds_cnn": 0.25, "mobilenet_v3": 0.25, "resnet18": 0.0625}
+
+
+@pytest.mark.parametrize("name", sorted(registry.TRUNKS))
+def test_every_architecture_streams_as_its_windows_do_and_as_tflite_micro_does(name: str, heard: Any) -> None:
+    torch.manual_seed(6)
+    model = registry.create(registry.Dimensions(name, WIDTHS.get(name, 0.5)))
+    frames = heard(-(-model.receptive_field // model.stride) * model.stride + 12 * model.stride)
+    known = torch.from_numpy(dequantise(frames))[None].repeat(4, 1, 1)
+    with torch.no_grad():
+        model.train()(known * torch.rand(4, 1, 40))
+        model.eval()
+        model.last.conv.weight.mul_(20.0)
+        quantised.prepare(model)
+        model(known)
+    quantised.set_rounding(model, rounds=True, watches=False)
+    file = tflite.convert(model)
+    graph = read(file)[0]
+    assert {operator.name for operator in graph.operators} <= DEVICE_OPERATORS
+    assert sum(operator.name == "VAR_HANDLE" for operator in graph.operators) <= 20
+    scores = streamed(file, frames, model.stride)
+    micro = on_micro(file, frames, model.stride)
+    if micro is not None:
+        np.testing.assert_array_equal(scores, micro)
+    window = Net(tflite.convert(model, "windowed"), reference=True)
+    first = -(-model.receptive_field // model.stride) - 1
+    ends = [(step + 1) * model.stride for step in range(first, len(scores))]
+    alone = [window(frames[None, end - model.receptive_field : end])[0, 0] for end in ends]
+    np.testing.assert_array_equal(scores[first:], alone)
+    quantised.set_rounding(model, rounds=False, watches=False)
+    plain = dequantise(frames[: model.receptive_field])[None]
+    with torch.no_grad():
+        logits, _ = model(torch.from_numpy(plain))
+    net = Net(tflite.convert(model, "float"))
+    np.testing.assert_allclose(net(plain), torch.sigmoid(logits).numpy(), atol=2e-4)
 
 
 def test_constants_are_aligned(model: Any) -> None:

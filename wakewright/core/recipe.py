@@ -18,7 +18,18 @@ FORMAT = 1
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Span = tuple[float, float]
 Board = Literal["esp32-s3", "esp32", "rp2040", "cortex-m4"]
-ModelName = Literal["speech_embedding", "tc_resnet", "mixednet"]
+ModelName = Literal[
+    "speech_embedding",
+    "mixednet",
+    "tc_resnet",
+    "tc_resnet14",
+    "bc_resnet",
+    "ds_cnn",
+    "tiny_conv",
+    "tiny_depthwise",
+    "mobilenet_v3",
+    "resnet18",
+]
 
 
 class Node(BaseModel):
@@ -41,9 +52,12 @@ class Model(Node):
     """Which model is trained."""
 
     name: ModelName = "speech_embedding"
-    """speech_embedding (most accurate; a Pi, PC or server); mixednet or tc_resnet (tiny and streaming; an ESP32)."""
+    """speech_embedding (most accurate; a Pi, PC or server); mixednet (tiny and streaming; an ESP32). Also tiny, but
+    not measured on real voices: tc_resnet, tc_resnet14, bc_resnet, ds_cnn, tiny_conv, tiny_depthwise, mobilenet_v3,
+    resnet18."""
     width: PositiveFloat = 1.0
-    """Multiplies the channels of a tiny model's trunk, or of the head on the speech embedding."""
+    """Multiplies the channels of a tiny model's trunk (tau, 1 to 8, of bc_resnet), or of the head on the speech
+    embedding."""
 
 
 class Voices(Node):

@@ -32,6 +32,7 @@ OPERATORS = {
     "QUANTIZE": ("QuantizeOptions", 1),
     "FULLY_CONNECTED": ("FullyConnectedOptions", 1),
     "MUL": ("MulOptions", 1),
+    "PAD": ("PadOptions", 2),
     "MINIMUM": ("MaximumMinimumOptions", 1),
     "MAXIMUM": ("MaximumMinimumOptions", 1),
 }

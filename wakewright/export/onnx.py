@@ -50,6 +50,8 @@ def write(model: Any, path: Path) -> float:
         with warnings.catch_warnings():
             # the tracer is what exports a loop-free model with dynamic time; torch announces its successor each time
             warnings.simplefilter("ignore", DeprecationWarning)
+            # and it says of each strided slice that it will not be computed beforehand, which nobody asked for
+            warnings.filterwarnings("ignore", "Constant folding", UserWarning)
             torch.onnx.export(
                 _Exported(settled).eval(),
                 (example, *state),

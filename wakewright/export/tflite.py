@@ -24,6 +24,7 @@ from wakewright.export.flatfile import Flatfile, Quantised, Value
 from wakewright.models.embedding_head import LIMIT
 from wakewright.models.layers import Chain, MixConv, Residual, StreamConv
 from wakewright.models.quantised import FakeQuant, is_prepared, weight_scales
+from wakewright.models.spectral import BandMean, Broadcast, Fold, Gate, Lift, SpectralConv
 from wakewright.models.tiny import INPUT_SCALE, TinyModel
 
 Form = Literal["streaming", "windowed", "float"]
@@ -133,46 +134,65 @@ class _Lowering:
             x = self.file.apply(operator, [x, value], f"{name}/{operator.lower()}/out", x.shape, None)
         return x
 
-    def convolve(
-        self, layer: StreamConv | MixConv, x: Value, *, stride: int, dilation: int, depthwise: bool, relu: bool
-    ) -> Value:
-        """A convolution over time that needs no past beyond `x`."""
-        name = self.names[layer]
+    def convolve(self, layer: Any, x: Value, *, depthwise: bool = False) -> Value:
+        """A convolution over time, or time and bands, behind the past it needs."""
+        name, relu = self.names[layer], isinstance(getattr(layer, "activate", None), nn.ReLU)
         weights, bias = (part.detach().double().numpy() for part in layer.folded())
         weights, self.input_scale = weights * self.input_scale, 1.0
-        x = self.with_past(x, max(0, layer.reach - stride), f"{name}/state")
-        outputs = (x.shape[1] - layer.reach) // stride + 1
-        number = self.number(layer.out)
-        inputs = [x, *self._parameters(name, weights, bias, x.number, depthwise)]
+        weights = weights if weights.ndim == 4 else weights[..., None]
+        dilation = (layer.reach - 1) // max(1, weights.shape[2] - 1)
+        bands = layer.conv.stride[1] if isinstance(layer, SpectralConv) else 1
+        x = self.with_past(x, max(0, layer.reach - layer.stride), f"{name}/state")
+        x = self.padded(x, getattr(layer, "padding", (0, 0)), f"{name}/padded")
+        shape = (1, (x.shape[1] - layer.reach) // layer.stride + 1, (x.shape[2] - weights.shape[3]) // bands + 1)
+        inputs = [x, *self.parameters(name, weights, bias, x.number, depthwise=depthwise)]
         options = {
             "padding": _VALID,
-            "strideH": stride,
-            "strideW": 1,
-            "dilationHFactor": dilation,
+            "strideH": layer.stride,
+            "strideW": bands,
+            "dilationHFactor": max(1, dilation),
             "dilationWFactor": 1,
             "fusedActivationFunction": _RELU if relu else _NONE,
         }
         if depthwise:
             options["depthMultiplier"] = 1
         operator = "DEPTHWISE_CONV_2D" if depthwise else "CONV_2D"
-        return self.file.apply(operator, inputs, name, (1, outputs, 1, len(bias)), number, **options)
+        return self.file.apply(operator, inputs, name, (*shape, len(bias)), self.number(layer.out), **options)
 
-    def _parameters(
-        self, name: str, weights: NDArray[Any], bias: NDArray[Any], number: Quantised | None, depthwise: bool
+    def padded(self, x: Value, padding: tuple[int, int], name: str) -> Value:
+        """Zeros before the first and after the last band."""
+        if padding == (0, 0):
+            return x
+        amounts = self.file.constant(np.array([[0, 0], [0, 0], padding, [0, 0]], np.int32))
+        shape = (*x.shape[:2], x.shape[2] + sum(padding), x.shape[3])
+        return self.file.apply("PAD", [x, amounts], name, shape, x.number)
+
+    def add(self, x: Value, y: Value, name: str, out: FakeQuant | None, *, relu: bool) -> Value:
+        """The sum; y may have one band that is added to all of x's."""
+        activation = _RELU if relu else _NONE
+        return self.file.apply("ADD", [x, y], name, x.shape, self.number(out), fusedActivationFunction=activation)
+
+    def newest(self, x: Value, count: int, stride: int, name: str) -> Value:
+        """The newest moments of `x`, `stride` apart."""
+        time = x.shape[1]
+        return x if count == time else self.rows(x, time - 1 - (count - 1) * stride, count, stride, name)
+
+    def parameters(
+        self, name: str, weights: NDArray[Any], bias: NDArray[Any], number: Quantised | None, *, depthwise: bool
     ) -> tuple[Value, Value]:
-        """(out, in per group, kernel) weights and (out,) bias as TFLite has them."""
-        order = (1, 2, 0) if depthwise else (0, 2, 1)
-        shape = (1, weights.shape[2], 1, len(weights)) if depthwise else (len(weights), weights.shape[2], 1, -1)
+        """(out, in per group, frames, bands) weights and (out,) bias as TFLite has them."""
+        laid = weights.transpose((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
         if number is None:
-            laid = weights.transpose(order).reshape(shape).astype(np.float32)
-            return self.file.constant(laid, name=f"{name}/weights"), self.file.constant(bias.astype(np.float32))
+            whole = self.file.constant(laid.astype(np.float32), name=f"{name}/weights")
+            return whole, self.file.constant(bias.astype(np.float32))
         scales = weight_scales(torch.from_numpy(weights)).numpy()
         # a bias far larger than the weights of its channel would not fit its 32 bits
         scales = np.maximum(scales, np.abs(bias) / (number.scale[0] * 2.0**30))
-        whole = np.clip(np.rint(weights / scales[:, None, None]), -127, 127).astype(np.int8)
-        laid, steps = whole.transpose(order).reshape(shape), number.scale[0] * scales
+        along = scales if depthwise else scales[:, None, None, None]
+        rounded = np.clip(np.rint(laid / along), -127, 127).astype(np.int8)
+        steps = number.scale[0] * scales
         return (
-            self.file.constant(laid, Quantised(tuple(scales), 0, 3 if depthwise else 0), f"{name}/weights"),
+            self.file.constant(rounded, Quantised(tuple(scales), 0, 3 if depthwise else 0), f"{name}/weights"),
             self.file.constant(np.rint(bias / steps).astype(np.int32), Quantised(tuple(steps))),
         )
 
@@ -195,24 +215,69 @@ def _(layer: Chain, lowering: _Lowering, x: Value) -> Value:
 
 @_lower.register
 def _(layer: StreamConv, lowering: _Lowering, x: Value) -> Value:
-    relu, dilation = isinstance(layer.activate, nn.ReLU), layer.conv.dilation[0]
-    return lowering.convolve(layer, x, stride=layer.stride, dilation=dilation, depthwise=False, relu=relu)
+    return lowering.convolve(layer, x)
 
 
 @_lower.register
 def _(layer: MixConv, lowering: _Lowering, x: Value) -> Value:
-    return lowering.convolve(layer, x, stride=1, dilation=1, depthwise=True, relu=False)
+    return lowering.convolve(layer, x, depthwise=True)
+
+
+@_lower.register
+def _(layer: SpectralConv, lowering: _Lowering, x: Value) -> Value:
+    return lowering.convolve(layer, x, depthwise=layer.conv.groups > 1)
 
 
 @_lower.register
 def _(layer: Residual, lowering: _Lowering, x: Value) -> Value:
     name = lowering.names[layer]
     y = lowering.layer(layer.body, x)
-    count, time = y.shape[1], x.shape[1]
-    if count != time:
-        x = lowering.rows(x, time - 1 - (count - 1) * layer.stride, count, layer.stride, f"{name}/newest")
+    x = lowering.newest(x, y.shape[1], layer.stride, f"{name}/newest")
     if layer.shortcut is not None:
         x = lowering.layer(layer.shortcut, x)
-    return lowering.file.apply(
-        "ADD", [y, x], f"{name}/sum", y.shape, lowering.number(layer.out), fusedActivationFunction=_RELU
-    )
+    return lowering.add(y, x, f"{name}/sum", layer.out, relu=layer.activate)
+
+
+@_lower.register
+def _(layer: Lift, lowering: _Lowering, x: Value) -> Value:
+    return lowering.reshape(x, (1, x.shape[1], x.shape[3], 1), f"{lowering.names[layer]}/bands")
+
+
+@_lower.register
+def _(layer: Fold, lowering: _Lowering, x: Value) -> Value:
+    return lowering.reshape(x, (1, x.shape[1], 1, x.shape[2] * x.shape[3]), f"{lowering.names[layer]}/folded")
+
+
+@_lower.register
+def _(layer: BandMean, lowering: _Lowering, x: Value) -> Value:
+    # as a kernel over all bands: one number for all its weights is exact in int8, which MEAN's own arithmetic is not
+    _, time, bands, channels = x.shape
+    weights, name = np.full((channels, 1, 1, bands), 1.0 / bands), lowering.names[layer]
+    inputs = [x, *lowering.parameters(name, weights, np.zeros(channels), x.number, depthwise=True)]
+    options = {"padding": _VALID, "strideH": 1, "strideW": 1, "depthMultiplier": 1}
+    options |= {"dilationHFactor": 1, "dilationWFactor": 1, "fusedActivationFunction": _NONE}
+    shape, number = (1, time, 1, channels), lowering.number(layer.out)
+    return lowering.file.apply("DEPTHWISE_CONV_2D", inputs, name, shape, number, **options)
+
+
+@_lower.register
+def _(layer: Gate, lowering: _Lowering, x: Value) -> Value:
+    name, share = lowering.names[layer], x
+    for part in (layer.mean, layer.squeeze, layer.excite):
+        share = lowering.layer(part, share)
+    form = None if lowering.form == "float" else PROBABILITY
+    share = lowering.file.apply("LOGISTIC", [share], f"{name}/share", share.shape, form)
+    return lowering.file.apply("MUL", [x, share], f"{name}/gated", x.shape, lowering.number(layer.out))
+
+
+@_lower.register
+def _(layer: Broadcast, lowering: _Lowering, x: Value) -> Value:
+    name = lowering.names[layer]
+    y = lowering.layer(layer.over_bands, x)
+    z = lowering.layer(layer.over_time, lowering.layer(layer.mean, y))
+    y = lowering.newest(y, z.shape[1], 1, f"{name}/bands")
+    y = lowering.add(y, z, f"{name}/both", layer.both.out, relu=layer.both.activate)
+    if layer.whole is None:
+        return y
+    x = lowering.newest(x, y.shape[1], layer.stride, f"{name}/newest")
+    return lowering.add(y, x, f"{name}/whole", layer.whole.out, relu=True)

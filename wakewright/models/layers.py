@@ -15,7 +15,7 @@ Layers compose: a `Chain` of layers, or a `Residual` around one, is a layer.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -120,34 +120,15 @@ class StreamConv(nn.Module):
     def initial_state(self, batch: int) -> State:
         return (torch.zeros(batch, self.context, self.channels_in),) if self.context else ()
 
-    def gain(self) -> Tensor:
-        """(out,) what the normalisation multiplies each channel by."""
-        if not isinstance(self.norm, nn.BatchNorm1d):
-            return torch.ones(self.outputs)
-        assert self.norm.running_var is not None
-        gain = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
-        return torch.where(gain.abs() < 1e-6, torch.full_like(gain, 1e-6), gain)
-
     def folded(self) -> tuple[Tensor, Tensor]:
         """The convolution with the normalisation in it: (out, in per group, kernel) weights and (out,) bias."""
-        gain = self.gain()
-        weights = self.conv.weight * gain[:, None, None]
-        if isinstance(self.norm, nn.BatchNorm1d):
-            assert self.norm.running_mean is not None
-            return weights, self.norm.bias - self.norm.running_mean * gain
-        return weights, torch.zeros(self.outputs) if self.conv.bias is None else self.conv.bias
+        return fold(self.conv, self.norm)
 
     def _convolve(self, x: Tensor) -> Tensor:
         kernel, stride, dilation = self.conv.kernel_size[0], self.stride, self.conv.dilation[0]
         if not self.training:
-            return convolve(x, *_settled(self), kernel, stride, dilation)
-        weights = self.conv.weight
-        if self.out is not None and self.out.rounds:
-            # Jacob et al., "Quantization and Training of Neural Networks", 2018, section 3.2: the weights are rounded
-            # as they will be once the normalisation is folded into them, and the normalisation still learns
-            gain = self.gain()[:, None, None]
-            weights = quantised_weights(weights * gain) / gain
-        y = convolve(x, weights, self.conv.bias, kernel, stride, dilation)
+            return convolve(x, *settled(self), kernel, stride, dilation)
+        y = convolve(x, learning_weights(self), self.conv.bias, kernel, stride, dilation)
         return self.norm(y.flatten(0, 1)).unflatten(0, y.shape[:2])  # type: ignore[no-any-return]
 
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
@@ -199,14 +180,47 @@ class MixConv(nn.Module):
         if state is not None:
             x = torch.cat([state[0], x], dim=1)
             state = (x[:, x.shape[1] - self.reach + 1 :],)
-        y = convolve_depthwise(x, *_settled(self), self.outputs)
+        y = convolve_depthwise(x, *settled(self), self.outputs)
         return (y if self.out is None else self.out(y)), state
 
 
-def _settled(layer: StreamConv | MixConv) -> tuple[Tensor, Tensor]:
-    """Weights and bias as the layer computes with them outside training: folded, and rounded if it rounds."""
+def fold(conv: nn.Conv1d | nn.Conv2d, norm: nn.Module) -> tuple[Tensor, Tensor]:
+    """Weights and (out,) bias of a convolution with the normalisation after it in them."""
+    gain = _gain(norm, conv.out_channels)
+    weights = conv.weight * gain.view(-1, *[1] * (conv.weight.ndim - 1))
+    if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+        assert norm.running_mean is not None
+        return weights, norm.bias - norm.running_mean * gain
+    return weights, torch.zeros(conv.out_channels) if conv.bias is None else conv.bias
+
+
+def _gain(norm: nn.Module, channels: int) -> Tensor:
+    """(channels,) what the normalisation multiplies each channel by, never quite nothing."""
+    if not isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+        return torch.ones(channels)
+    assert norm.running_var is not None
+    gain = norm.weight / torch.sqrt(norm.running_var + norm.eps)
+    return torch.where(gain.abs() < 1e-6, torch.full_like(gain, 1e-6), gain)
+
+
+def learning_weights(layer: Any) -> Tensor:
+    """The weights a layer (of `conv`, `norm`, `out`) learns with; its normalisation comes after them.
+
+    Jacob et al., "Quantization and Training of Neural Networks", 2018, section 3.2: weights are rounded as they
+    will be once the normalisation is folded into them, and the normalisation still learns.
+    """
+    weights: Tensor = layer.conv.weight
+    if layer.out is None or not layer.out.rounds:
+        return weights
+    gain = _gain(layer.norm, len(weights)).view(-1, *[1] * (weights.ndim - 1))
+    return quantised_weights(weights * gain) / gain
+
+
+def settled(layer: Any) -> tuple[Tensor, Tensor]:
+    """Weights and bias as a layer (of `folded`, `out`) computes with them outside training: folded, and rounded."""
     if layer.constants is not None:
-        return layer.constants
+        constants: tuple[Tensor, Tensor] = layer.constants
+        return constants
     weights, bias = layer.folded()
     return quantised_weights(weights) if layer.out is not None and layer.out.rounds else weights, bias
 
@@ -214,9 +228,9 @@ def _settled(layer: StreamConv | MixConv) -> tuple[Tensor, Tensor]:
 def settle(model: nn.Module) -> None:
     """Fold every layer's weights for good: `model` is then of constants, for export, and no longer learns."""
     for layer in model.modules():
-        if isinstance(layer, StreamConv | MixConv):
-            weights, bias = _settled(layer)
-            layer.constants = weights.detach(), bias.detach()
+        if hasattr(layer, "constants") and hasattr(layer, "folded"):
+            weights, bias = settled(layer)
+            setattr(layer, "constants", (weights.detach(), bias.detach()))  # noqa: B010 - which layer, its type hides
         elif isinstance(layer, FakeQuant):
             layer.constants = layer.scale_and_zero()
 
@@ -256,16 +270,19 @@ class Chain(nn.Module):
 class Residual(nn.Module):
     """relu(body(x) + shortcut(x)): the shortcut takes the newest frame behind each output of the body."""
 
-    def __init__(self, body: Chain, shortcut: StreamConv | None = None) -> None:
-        """Without a `shortcut` the frames themselves are added; one has a kernel of one frame."""
+    def __init__(self, body: Chain, shortcut: Any = None, *, activate: bool = True) -> None:
+        """Without a `shortcut` the frames themselves are added; one has a kernel of one frame.
+
+        Without `activate` the sum is left as it is.
+        """
         super().__init__()
-        self.body, self.shortcut = body, shortcut
+        self.body, self.shortcut, self.activate = body, shortcut, activate
         self.stride, self.reach, self.outputs, self.states = body.stride, body.reach, body.outputs, body.states
         self.out: FakeQuant | None = None
 
     @property
     def macs(self) -> float:
-        return self.body.macs + (0.0 if self.shortcut is None else self.shortcut.macs / self.stride)
+        return self.body.macs + (0.0 if self.shortcut is None else float(self.shortcut.macs) / self.stride)
 
     def initial_state(self, batch: int) -> State:
         return self.body.initial_state(batch)
@@ -275,7 +292,7 @@ class Residual(nn.Module):
         short = newest(x, y.shape[1], self.stride)
         if self.shortcut is not None:
             short, _ = self.shortcut(short)
-        y = torch.relu(y + short)
+        y = torch.relu(y + short) if self.activate else y + short
         return (y if self.out is None else self.out(y)), state
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import io
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from wakewright.core.errors import RunError
 from wakewright.core.files import write_bytes
 from wakewright.models import quantised
-from wakewright.models.layers import State
+from wakewright.models.layers import Chain, State
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,18 +63,31 @@ class StreamingModel(Protocol):
 
 def create(dims: Dimensions) -> Any:
     """Build the model of these dimensions, with fresh weights. Raises KeyError for an unknown name."""
-    from wakewright.models.embedding_head import EmbeddingHead
-    from wakewright.models.mixednet import mixednet
-    from wakewright.models.tc_resnet import tc_resnet
+    if dims.name == "speech_embedding":
+        from wakewright.models.embedding_head import EmbeddingHead
+
+        return EmbeddingHead(dims)
     from wakewright.models.tiny import TinyModel
 
-    if dims.name == "speech_embedding":
-        return EmbeddingHead(dims)
-    trunks = {"mixednet": mixednet, "tc_resnet": tc_resnet}
-    return TinyModel(dims, trunks[dims.name](TinyModel.channels, dims.width))
+    trunk: Chain = getattr(importlib.import_module(f"wakewright.models.{TRUNKS[dims.name]}"), dims.name)(
+        TinyModel.channels, dims.width
+    )
+    return TinyModel(dims, trunk)
 
 
-NAMES = ("speech_embedding", "mixednet", "tc_resnet")
+TRUNKS = {
+    "mixednet": "mixednet",
+    "tc_resnet": "tc_resnet",
+    "tc_resnet14": "tc_resnet",
+    "bc_resnet": "bc_resnet",
+    "ds_cnn": "ds_cnn",
+    "tiny_conv": "tiny_conv",
+    "tiny_depthwise": "tiny_conv",
+    "mobilenet_v3": "mobilenet_v3",
+    "resnet18": "resnet18",
+}
+"""The trunks of tiny models: each a function of its name, and the module it stands in."""
+NAMES = ("speech_embedding", *TRUNKS)
 """Every model that `create` builds."""
 
 

@@ -29,7 +29,7 @@ def train(
         list[str] | None,
         typer.Option(metavar="FILE|DIR", help="Your own recordings of the phrase; may be given several times."),
     ] = None,
-    model: Annotated[str, typer.Option(metavar="NAME", help="speech_embedding, mixednet or tc_resnet.")] = "",
+    model: Annotated[str, typer.Option(metavar="NAME", help="speech_embedding, mixednet, tc_resnet, ...")] = "",
     target: Annotated[str, typer.Option("--for", metavar="DEVICE", help="pi, server, esp32, esp32-s3, rp2040.")] = "",
     epochs: Annotated[
         int | None, typer.Option(min=1, help="Train this many passes over the augmented clips of the phrase.")
@@ -54,7 +54,7 @@ def train(
     if seed is not None:
         words.append(f"seed={seed}")
     # a tiny model never starts from nothing: its preset brings the teacher and the pretraining
-    target = target or ("esp32" if model in ("mixednet", "tc_resnet") else "")
+    target = target or ("esp32" if model not in ("", "speech_embedding") else "")
     layers = [*target_layer(target), *(["quick"] if quick else [])]
     if quick and target in MICROCONTROLLERS:
         layers.append("quick-esp32")
