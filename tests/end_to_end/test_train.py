@@ -323,6 +323,9 @@ def test_a_tiny_model_learns_from_the_embedding_and_a_teacher(
     assert {line["stage"] for line in unbroken.metrics()} == {"pretrain", "teacher", "model", "int8"}
     (forms,) = [line for line in unbroken.metrics() if line["stage"] == "int8"]
     assert {"float32_frr", "rounded_frr", "file_frr"} <= forms.keys()
+    told = read_result(unbroken.eval_dir / "result.json").forms
+    assert [form.missed for form in told] == [forms[f"{key}_frr"] for key in ("float32", "rounded", "file")]
+    assert "What int8 costs" in unbroken.report_path.read_text()
     assert about["model"] == "model.tflite"
     files = export_run(unbroken, to="esphome", out=tmp_path / "esphome")
     assert {f.name for f in files} >= {"hey_katya.tflite", "hey_katya.json", "golden_scores.npy", "parity.json"}

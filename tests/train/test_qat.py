@@ -38,9 +38,14 @@ def test_the_steps_are_what_the_recipe_says() -> None:
         Rounding.of(late)
 
 
-def test_older_spellings_are_read() -> None:
+def test_older_spellings_are_read(capsys: pytest.CaptureFixture[str]) -> None:
     assert load_recipe(phrase="x", overrides=["qat.enabled=false"]).qat is None
     assert load_recipe(phrase="x", overrides=["qat.enabled=true"]).qat is not None
+    assert capsys.readouterr().err == ""
+    older = load_recipe(phrase="x", overrides=["qat={start_epoch: 3, bits: 8, backend: qnnpack}"])
+    assert older.qat is not None
+    assert older.qat.start_epoch == 3
+    assert capsys.readouterr().err.count("\n") == 1
     with pytest.raises(RecipeError, match=r"qat\.bits"):
         load_recipe(phrase="x", overrides=["qat.bits=4"])
 

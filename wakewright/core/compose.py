@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,7 +20,7 @@ from pydantic_core import ErrorDetails, PydanticUndefined
 
 from wakewright.core import yamltext
 from wakewright.core.errors import RecipeError
-from wakewright.core.recipe import FORMAT, Node, Recipe
+from wakewright.core.recipe import FORMAT, Node, Qat, Recipe
 
 Tree = dict[str, Any]
 
@@ -184,6 +185,9 @@ def _switches(tree: Tree, node: type[Node] = Recipe) -> Tree:
         value, inner = result.get(name), _node_type(field.annotation)
         if inner is None or not isinstance(value, dict):
             continue
+        if inner is Qat and "backend" in value:
+            value = {key: kept for key, kept in value.items() if key != "backend"}
+            sys.stderr.write("qat.backend is not needed any more and left out: there is one way to int8\n")
         optional = type(None) in get_args(field.annotation)
         if optional and isinstance(value.get("enabled"), bool) and "enabled" not in inner.model_fields:
             value = {key: kept for key, kept in value.items() if key != "enabled"} if value["enabled"] else None

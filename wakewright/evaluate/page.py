@@ -57,6 +57,7 @@ def html_page(result: Result) -> str:
         _det(result),
         _silences(result),
         _breakdowns(result),
+        _forms(result),
         _worst(result),
         _scores(result),
         _history(result),
@@ -216,6 +217,15 @@ def _scores(result: Result) -> str:
         mark_x=result.threshold,
     )
     return f'<h2>Scores</h2>{drawn}<p class="muted">Dashed: the threshold, {result.threshold:.3f}.</p>'
+
+
+def _forms(result: Result) -> str:
+    """What int8 costs: the same weights in three arithmetics."""
+    if not result.forms:
+        return ""
+    rows = [[escape(form.name), f"{100 * form.missed:.1f} %"] for form in result.forms]
+    note = "The same weights over the same validation words; mean at once, twice and four times the target rate."
+    return f'<h2>What int8 costs</h2>{_table(["", "missed"], rows)}<p class="muted">{note}</p>'
 
 
 def _history(result: Result) -> str:

@@ -25,6 +25,9 @@ def write_report(result: Result, run_dir: Path | str) -> Path:
     return page
 
 
+FORMS_TITLE = "what int8 costs, on the validation part"
+
+
 def terminal_table(result: Result) -> str:
     """The same numbers as plain text, every rate with its evidence; ends with a line feed."""
     blocks = [f"“{result.phrase}”, {result.model}, threshold {result.threshold:.3f} ({result.threshold_origin})"]
@@ -43,6 +46,9 @@ def terminal_table(result: Result) -> str:
             [["false accepts", "at threshold"], *([s.name, rate_text(s.false_accepts)] for s in result.silences)]
         )
     )
+    if result.forms:
+        forms = [[form.name, f"{100 * form.missed:.1f} %"] for form in result.forms]
+        blocks.append(_columns([[FORMS_TITLE, "missed"], *forms]))
     if result.worst:
         worst = [[s.name, rate_text(s.false_accepts)] for s in result.worst[:3]]
         blocks.append(_columns([["worst sources", ""], *worst]))

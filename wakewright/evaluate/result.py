@@ -168,6 +168,15 @@ class Licence:
 
 
 @dataclasses.dataclass(frozen=True)
+class Form:
+    """The same weights in another arithmetic, over the same validation words."""
+
+    name: str
+    missed: float
+    """Mean share missed at once, twice and four times the target of false accepts."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Result:
     """Everything an evaluation found."""
 
@@ -184,6 +193,8 @@ class Result:
     worst: tuple[Source, ...] = ()
     histogram: Histogram | None = None
     history: tuple[History, ...] = ()
+    forms: tuple[Form, ...] = ()
+    """Of a model that learnt for int8: float32, with its roundings, and the file."""
     advice: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     recipe: str = ""

@@ -17,6 +17,7 @@ from wakewright.evaluate.result import (
     Condition,
     Curve,
     Delay,
+    Form,
     Group,
     Histogram,
     History,
@@ -222,6 +223,16 @@ def licences(clips: Manifest) -> tuple[Licence, ...]:
 
 HISTORY = {"loss": "loss", "val_frr": "missed on validation voices"}
 """Figures of metrics.jsonl that are drawn, and their names."""
+
+
+FORMS = {"float32_frr": "in float32", "rounded_frr": "with the roundings of int8", "file_frr": "int8 file"}
+"""Figures of the stage int8 by their names."""
+
+
+def int8_forms(metrics: Sequence[Mapping[str, object]]) -> tuple[Form, ...]:
+    """What int8 cost, from a run's metrics.jsonl; nothing for a model in float32."""
+    rows = [row for row in metrics if row.get("stage") == "int8"]
+    return tuple(Form(name, float(str(rows[-1][key]))) for key, name in FORMS.items()) if rows else ()
 
 
 def training_history(metrics: Sequence[Mapping[str, object]]) -> tuple[History, ...]:
