@@ -26,7 +26,7 @@ from wakewright.detect.detector import METADATA_FORMAT
 from wakewright.evaluate import measure
 from wakewright.evaluate.result import Result
 from wakewright.export import budget, onnx, tflite
-from wakewright.export.filed import FileModel
+from wakewright.export.file_model import FileModel
 from wakewright.models import quantised, registry
 from wakewright.train import screen
 from wakewright.train.session import Session

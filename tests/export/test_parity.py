@@ -13,7 +13,7 @@ import pytest
 from wakewright.core.errors import WakewrightError
 from wakewright.dsp.micro import dequantise
 from wakewright.export import parity, tflite
-from wakewright.export.filed import FileModel
+from wakewright.export.file_model import FileModel
 from wakewright.export.micro_interpreter import is_installed
 
 

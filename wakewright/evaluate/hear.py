@@ -65,7 +65,7 @@ def negatives_in(heard: Heard, manifest: Manifest, name: str) -> Negatives:
 
 @functools.lru_cache(maxsize=2)
 def _detector(folder: str) -> Detector:
-    return Detector.load(folder, threshold=1.0, reference=True)  # to the bit what a device would do
+    return Detector.load(folder, threshold=1.0)
 
 
 def _hear(stream: streams.StreamPlan, *, surroundings: streams.Surroundings, folder: str) -> Heard:
