@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx as onnx_package
+import onnxruntime
 import pytest
 import torch
 import yaml
@@ -33,16 +35,18 @@ from wakewright.models import registry
 def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     made = Run.create(Recipe(phrase="hey katya", model=Model(name="mixednet")), tmp_path_factory.mktemp("runs"))
     torch.manual_seed(1)
-    pipeline._export(made, registry.create(registry.Dimensions("mixednet")).eval())
+    model = registry.create(registry.Dimensions("mixednet")).eval()
+    registry.save(made.model_path, model)
+    pipeline._export(made, model)
     return made
 
 
 def test_the_folder_holds_a_detector_and_nothing_else(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     files = export_run(run, to="onnx", out=out)
-    assert files == [out / "model.onnx", out / "metadata.json"]
+    assert files == [out / "model.onnx", out / "metadata.json", out / "model_windowed.onnx"]
     assert sorted(out.iterdir()) == sorted(files)
-    for file in files:
+    for file in files[:2]:
         assert file.read_bytes() == (run.folder / file.name).read_bytes()
     sound = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
     np.testing.assert_array_equal(Detector.load(out).score(sound), Detector.load(run.folder).score(sound))
@@ -205,3 +209,16 @@ def test_a_model_past_the_recipes_targets_is_exported_by_force_alone(int8: Run, 
         export_run(strict, to="esphome", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert export_run(strict, to="esphome", out=tmp_path / "out", force=True)
+
+
+def test_onnx_of_int8_rounds_and_is_there_in_float_and_windowed_too(int8: Run, tmp_path: Path) -> None:
+    files = export_run(int8, to="onnx", out=tmp_path)
+    assert {f.name for f in files} == {"model.onnx", "model_float.onnx", "model_windowed.onnx", "metadata.json"}
+    kinds = {n.op_type for n in onnx_package.load(tmp_path / "model.onnx").graph.node}
+    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
+    assert "QuantizeLinear" not in {n.op_type for n in onnx_package.load(tmp_path / "model_float.onnx").graph.node}
+    sound = _sound(int8)
+    rounded, file = Detector.load(tmp_path).score(sound), Detector.load(int8.folder, reference=True).score(sound)
+    np.testing.assert_allclose(rounded, file, atol=0.03)
+    session = onnxruntime.InferenceSession(str(tmp_path / "model_windowed.onnx"))
+    assert session.get_inputs()[0].shape == [1, 272, 40]

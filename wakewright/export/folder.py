@@ -23,10 +23,10 @@ from wakewright.core.progress import Progress
 from wakewright.core.recipe import Targets
 from wakewright.core.run import Run
 from wakewright.dsp.micro import MicroFrontend
-from wakewright.export import budget, openwakeword, parity, post_training, tflite
+from wakewright.export import budget, onnx, openwakeword, parity, post_training, tflite
 from wakewright.export.arena import arena
 from wakewright.export.device import WEBSITE, Device, c_files, esphome_yaml, identifier, manifest
-from wakewright.models import registry
+from wakewright.models import quantised, registry
 
 GOLDEN_SAMPLES = 20 * 16000
 """At most so much sound is replayed for the proof."""
@@ -81,8 +81,9 @@ def export_run(
 ) -> list[Path]:
     """Write the run's model in the format `to` into the folder `out`; returns the files.
 
-    - "onnx": `model.onnx`, checked against the trained weights when the run was made, and `metadata.json`, which
-      `Detector.load(out)` reads.
+    - "onnx": `model.onnx` (streaming, its state in and out), checked against the trained weights when the run was
+      made, with the `metadata.json` that `Detector.load(out)` reads; `model_windowed.onnx`; and of a model that
+      learnt for int8, whose `model.onnx` rounds as its file does, `model_float.onnx`.
     - "tflite": `model.tflite` (int8, streaming) with its `metadata.json`, `model_windowed.tflite` (int8) and
       `model_float.tflite`.
     - "esphome": `NAME.tflite`, `NAME.json` (manifest) and `NAME.yaml` (what to write into a configuration).
@@ -130,6 +131,13 @@ def _onnx(wish: Wish) -> list[Path]:
     with replacing(paths[0]) as temporary:
         shutil.copyfile(source, temporary)
     write_json(paths[1], _metadata(wish.run) | {"model": "model.onnx"})
+    model = registry.load(wish.run.require("model.pt"))
+    paths.append(wish.out / "model_windowed.onnx")
+    onnx.write_windowed(model, paths[-1])
+    if quantised.is_prepared(model):
+        quantised.set_rounding(model, rounds=False, watches=False)
+        paths.append(wish.out / "model_float.onnx")
+        onnx.write(model, paths[-1])
     return paths
 
 

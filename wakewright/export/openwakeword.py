@@ -7,7 +7,6 @@ so a little more easily.
 
 from __future__ import annotations
 
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from wakewright.core.errors import InputError, WakewrightError
+from wakewright.core.errors import InputError
 from wakewright.core.files import replacing, write_bytes
 from wakewright.dsp.litert import Net
 from wakewright.export.flatfile import Flatfile, Value
-from wakewright.export.onnx import OPSET, TOLERANCE
+from wakewright.export.onnx import TOLERANCE, accept, export
 from wakewright.models.embedding_head import LIMIT, MEMBERS, WINDOW, EmbeddingHead
 
 _RELU = 1
@@ -43,18 +42,8 @@ def write(model: Any, threshold: float, onnx_path: Path, tflite_path: Path) -> N
     file = _tflite(model, head.shift)
     _check("TFLite", head, lambda window: Net(file)(window))
     with replacing(onnx_path) as temporary:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # as in `onnx`
-            example = torch.zeros(1, WINDOW, model.channels)
-            torch.onnx.export(
-                head,
-                (example,),
-                str(temporary),
-                input_names=["embeddings"],
-                output_names=["probability"],
-                opset_version=OPSET,
-                dynamo=False,
-            )
+        example = torch.zeros(1, WINDOW, model.channels)
+        export(head, (example,), temporary, ["embeddings"], ["probability"], {})
         session = onnxruntime.InferenceSession(str(temporary), providers=["CPUExecutionProvider"])
         _check("ONNX", head, lambda window: session.run(None, {"embeddings": window})[0])
     write_bytes(tflite_path, file)
@@ -80,13 +69,7 @@ def _check(form: str, head: _Shifted, run: Any) -> None:
     mean, spread = head.model.mean, 1.0 / head.model.scale
     for _ in range(20):
         window = mean + spread * torch.randn(1, WINDOW, head.model.channels, generator=generator) * 1.5
-        difference = abs(float(run(window.numpy())[0, 0]) - head(window).item())
-        if not difference <= TOLERANCE:
-            raise WakewrightError(
-                f"the {form} model does not give what the trained model gives",
-                got=f"a difference of {difference:.2g} in probability, at most {TOLERANCE:g} is accepted",
-                do="report this with the run's recipe.yaml",
-            )
+        accept(abs(float(run(window.numpy())[0, 0]) - head(window).item()), form, tolerance=TOLERANCE)
 
 
 def _tflite(model: EmbeddingHead, shift: float) -> bytes:

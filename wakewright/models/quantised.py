@@ -90,6 +90,11 @@ def set_rounding(model: Any, *, rounds: bool, watches: bool) -> None:
             layer.rounds, layer.watches = rounds, watches
 
 
+def is_rounding(model: Any) -> bool:
+    """Whether any layer of the model rounds."""
+    return any(isinstance(layer, FakeQuant) and layer.rounds for layer in model.modules())
+
+
 def is_prepared(model: Any) -> bool:
     """Whether `prepare` was called on this model."""
     return any(isinstance(layer, FakeQuant) for layer in model.modules())
