@@ -202,7 +202,7 @@ def _lower(layer: Any, lowering: _Lowering, x: Value) -> Value:
     raise InputError(
         f"the layer {lowering.names.get(layer, '?')} has no form in TFLite",
         got=type(layer).__name__,
-        do="build it of StreamConv, MixConv, Chain and Residual",
+        do="build it of the layers in models/layers.py and models/spectral.py",
     )
 
 
