@@ -29,6 +29,7 @@ from wakewright.export import budget, onnx, tflite
 from wakewright.export.file_model import FileModel
 from wakewright.models import quantised, registry
 from wakewright.train import screen
+from wakewright.train.qat import Rounding
 from wakewright.train.session import Session
 from wakewright.train.validation import validate
 
@@ -49,10 +50,9 @@ def train(
     advice = adviser.render(adviser.advise(recipe))
     for line in advice:
         progress.say(line)
-    needs = budget.of_recipe(recipe) if recipe.targets else None
-    if needs is not None and recipe.targets is not None:
-        for line in needs.past(recipe.targets):
-            progress.say(f"! {line}; export will refuse it (see: wakewright budget)")
+    Rounding.of(recipe)  # refused before anything is spoken
+    for line in _past_targets(recipe):
+        progress.say(f"! {line}")
     found = spoken.gather(recipe)
     run = resume or Run.create(recipe, output_dir)
     with run.working():
@@ -79,6 +79,16 @@ def evaluate_run(run: Run, speech: Path | str, *, progress: Progress | None = No
     """
     with run.held():
         return measure.evaluate_run(run, speech, progress or Progress())
+
+
+def _past_targets(recipe: Recipe) -> list[str]:
+    """What of the recipe's targets its model will not keep."""
+    if recipe.targets is None:
+        return []
+    needs = budget.of_recipe(recipe)
+    if needs is None:
+        return [f"targets are for microcontrollers: {recipe.model.name} is not held to them"]
+    return [f"{line}; export will refuse it (see: wakewright budget)" for line in needs.past(recipe.targets)]
 
 
 def _parts(run: Run, found: Manifest, progress: Progress) -> Parts:

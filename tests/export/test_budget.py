@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from wakewright import pipeline
 from wakewright.apps.cli import main
 from wakewright.core.compose import load_recipe
 from wakewright.core.recipe import Targets
@@ -80,3 +81,15 @@ def test_the_command_prints_it_and_fails_past_the_targets(
     assert "! flash takes" in capsys.readouterr().out
     assert main(["budget", "hey katya", "--for", "pi"]) == 2
     assert "speech_embedding is no model for a microcontroller" in capsys.readouterr().err
+
+
+def test_training_says_at_its_start_what_goes_past_the_targets() -> None:
+    small = load_recipe(phrase="x", layers=["esp32-s3"])
+    assert pipeline._past_targets(small) == []
+    wide = load_recipe(phrase="x", layers=["esp32-s3"], overrides=["model.width=1"])
+    flash, memory = pipeline._past_targets(wide)
+    assert flash.endswith("export will refuse it (see: wakewright budget)")
+    assert memory.startswith("memory takes")
+    (line,) = pipeline._past_targets(load_recipe(phrase="x", overrides=["targets={}"]))
+    assert line == "targets are for microcontrollers: speech_embedding is not held to them"
+    assert pipeline._past_targets(load_recipe(phrase="x")) == []

@@ -28,12 +28,15 @@ def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
 def test_the_steps_are_what_the_recipe_says() -> None:
     plain = load_recipe(phrase="x")
     assert Rounding.of(plain) is None
-    half = load_recipe(phrase="x", overrides=["qat={}", "train.steps=1000"])
+    with pytest.raises(RecipeError, match=r"qat: speech_embedding has no int8 form\n  got: a head on the speech"):
+        Rounding.of(load_recipe(phrase="x", overrides=["qat={}"]))
+    tiny = "model.name=mixednet"
+    half = load_recipe(phrase="x", overrides=[tiny, "qat={}", "train.steps=1000"])
     assert Rounding.of(half) == Rounding(500, 900)
     epoch = half.steps_per_epoch
-    early = load_recipe(phrase="x", overrides=["qat.start_epoch=2", "train.steps=1000"])
+    early = load_recipe(phrase="x", overrides=[tiny, "qat.start_epoch=2", "train.steps=1000"])
     assert Rounding.of(early) == Rounding(2 * epoch, 2 * epoch + -(-(1000 - 2 * epoch) * 8 // 10))
-    late = load_recipe(phrase="x", overrides=["qat.start_epoch=5", "train.steps=100"])
+    late = load_recipe(phrase="x", overrides=[tiny, "qat.start_epoch=5", "train.steps=100"])
     with pytest.raises(RecipeError, match=r"qat.start_epoch: training ends before it\n  got: 5, of 0\.\d epochs"):
         Rounding.of(late)
 

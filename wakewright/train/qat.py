@@ -10,7 +10,7 @@ from torch import nn
 
 from wakewright.core.errors import RecipeError
 from wakewright.core.recipe import Recipe
-from wakewright.models import quantised
+from wakewright.models import quantised, registry
 
 FROZEN_SHARE = 0.2
 """Last part of the rounding steps in which normalisation and ranges stand still: they are what the file will hold."""
@@ -25,9 +25,18 @@ class Rounding:
 
     @classmethod
     def of(cls, recipe: Recipe) -> Rounding | None:
-        """As the recipe asks; None where it asks for none. Raises RecipeError when training ends before it begins."""
+        """As the recipe asks; None where it asks for none.
+
+        Raises RecipeError when training ends before it begins, or for a model that has no int8 form.
+        """
         if recipe.qat is None:
             return None
+        if registry.frontend_of(recipe.model.name) != "micro":
+            raise RecipeError(
+                f"qat: {recipe.model.name} has no int8 form",
+                got="a head on the speech embedding",
+                do="leave qat out, or choose a tiny model: --for esp32",
+            )
         steps = recipe.train.steps
         start = steps // 2
         if recipe.qat.start_epoch is not None:
