@@ -32,7 +32,7 @@ def ours(folder: Path) -> dict[str, Listener]:
     count = LIVE // front.hop // detector.stride * detector.stride
     frames = frontend.create(detector.front_end).push(sound(0.2))[-count:]
     share = LIVE / front.hop / count
-    name = f"{detector.phrase}, {detector.model}"
+    name = f"{detector.model} of {folder.resolve().parent.parent.name}"
     budget = [0.0]
 
     def model_alone(_: Samples) -> None:

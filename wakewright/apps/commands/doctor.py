@@ -67,11 +67,13 @@ def machine() -> list[Finding]:
 
 def packages() -> list[Finding]:
     """Every package that running and training need, with its version; optional ones too when they are here."""
+    from packaging.markers import Marker
+
     findings = []
     for line in importlib.metadata.requires("wakewright") or []:
         requirement, _, marker = line.partition(";")
         name = requirement.strip().split(">")[0].split("=")[0].split("[")[0].strip()
-        needed = "extra" not in marker or "train" in marker
+        needed = not marker or Marker(marker).evaluate({"extra": "train"})  # some are for one system alone
         try:
             findings.append(Finding(name, importlib.metadata.version(name)))
         except importlib.metadata.PackageNotFoundError:
