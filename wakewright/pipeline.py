@@ -208,13 +208,10 @@ def side_by_side(model: Any, recipe: Recipe, words: store.Store, others: store.S
 
     Mean of the shares at once, twice and four times the target of false accepts.
     """
-    found = {}
-    for name, form in (("float32", copy.deepcopy(model)), ("rounded", model), ("file", None)):
-        if name == "float32":
-            quantised.set_rounding(form, rounds=False, watches=False)
-        quality, _ = validate(form or FileModel(tflite.convert(model), model), recipe, words, others)
-        found[f"{name}_frr"] = quality.frr
-    return found
+    plain = copy.deepcopy(model)
+    quantised.set_rounding(plain, rounds=False, watches=False)
+    forms = {"float32": plain, "rounded": model, "file": FileModel(tflite.convert(model), model)}
+    return {f"{name}_frr": validate(form, recipe, words, others)[0].frr for name, form in forms.items()}
 
 
 def _export(run: Run, model: Any) -> None:

@@ -77,3 +77,16 @@ def test_a_file_stands_in_for_its_model(model: Any, heard: Any) -> None:
     logits, _ = filed(frames)
     assert logits.shape == expected.shape == (1, 31)
     np.testing.assert_allclose(torch.sigmoid(logits), torch.sigmoid(expected), atol=0.025)
+
+
+def test_scores_that_no_logit_gives_are_told_to_be_far_off(model: Any, heard: Any) -> None:
+    frames = heard(40 * model.stride)
+    scale, _ = model.last.out.scale_and_zero()
+    bytes_of_steps = 256 / (1 + np.exp(-np.arange(-300, 300) * scale * 8))
+    between = int(next(b for b in range(256) if np.abs(bytes_of_steps - b).min() > 2))
+    model.last.out.constants = (scale * 8, 0)  # steps so coarse that most bytes lie between two
+    try:
+        far, _, _ = parity._apart(model, np.full(40, between, np.uint8), frames)
+    finally:
+        model.last.out.constants = None
+    assert far > 200 * scale

@@ -102,11 +102,6 @@ class Flatfile:
         self._main, self._start = (_subgraph(name) for name in ("main", "start"))
         self._states: list[str] = []
 
-    @property
-    def states(self) -> int:
-        """Pieces of state declared so far."""
-        return len(self._states)
-
     def input(self, name: str, shape: Sequence[int], number: Quantised | None) -> Value:
         """The tensor that the caller fills."""
         value = self._value(name, shape, number)

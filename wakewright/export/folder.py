@@ -96,8 +96,8 @@ def export_run(
     ranges off.
 
     Raises InputError for another format or, unless `force`, a model past the recipe's targets, RunError for an
-    unfinished run or one without an int8 model, WakewrightError when the file does not give what was trained,
-    DiskFull. Nothing is left behind then.
+    unfinished run or one without an int8 model, WakewrightError when the file does not give what was trained: nothing
+    is left behind then. DiskFull leaves none but whole files.
     """
     if to not in FORMATS:
         raise InputError(f"cannot export to {to!r}", got=f"--to {to}", do="choose one of: " + ", ".join(FORMATS))

@@ -119,7 +119,7 @@ def _apart(model: Any, scores: Bytes, frames: Frames8) -> tuple[float, float, in
         return np.asarray(np.abs(np.clip(np.rint(LEVELS / (1 + np.exp(-(whole + by) * scale))), 0, 255) - scores))
 
     far, by, where = off(0) > 1, 0, 0
-    while far.any():
+    while far.any() and by <= LEVELS:  # a score that no logit of these steps gives is as far off as can be
         where = int(np.flatnonzero(far)[0])
         by += 1
         far &= (off(by) > 1) & (off(-by) > 1)

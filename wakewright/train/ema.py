@@ -31,7 +31,8 @@ class Average:
                 mine.copy_(its)
         for own, its_own in zip(self.model.modules(), self._source.modules(), strict=True):
             if isinstance(own, FakeQuant):  # a range is a running average already
-                own.load_state_dict(its_own.state_dict())
+                own.low.copy_(its_own.low)
+                own.high.copy_(its_own.high)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs."""
