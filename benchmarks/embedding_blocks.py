@@ -14,9 +14,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from wakewright.dsp.embedding import CHANNELS, MEL_BANDS, MEL_PER_HOP, MEL_WINDOW, model_folder
+from wakewright.dsp.embedding import CHANNELS, MEL_WINDOW, model_folder
 from wakewright.dsp.frontend import Frames
 from wakewright.dsp.litert import Net
+from wakewright.dsp.mel import BANDS as MEL_BANDS
+from wakewright.dsp.mel import FRAMES as MEL_PER_HOP
 
 
 def timed(run: Callable[[], Frames], repeats: int) -> tuple[Frames, float]:

@@ -5,8 +5,8 @@
 
 - Every convolution in it is unpadded in time and the strides multiply to 8 mel frames, so one call over a long
   spectrogram gives exactly the values of many overlapping 76-frame calls, at about a seventh of the work.
-- The mel model limits its dynamic range within each call, so it is always called on the 1,760-sample chunks
-  that openWakeWord's runtimes use; then the result does not depend on how the audio arrives.
+- The mel model limits its dynamic range within each call, so what it gives is always that of the 1,760-sample chunks
+  that openWakeWord's runtimes call it with (see mel); then the result does not depend on how the audio arrives.
 """
 
 from __future__ import annotations
@@ -18,18 +18,16 @@ import numpy as np
 
 from wakewright.core.audio import Samples
 from wakewright.core.errors import MissingPackage
+from wakewright.dsp import mel
 from wakewright.dsp.frontend import Frames
 from wakewright.dsp.litert import Net
 
 CHANNELS = 96
-HOP = 1280
-MEL_CHUNK = 1760
-MEL_PER_HOP = 8
+HOP = mel.HOP
 MEL_WINDOW = 76
-MEL_BANDS = 32
 BLOCKS = (64, 16, 4, 1)
 """Embeddings computed in one call, as many as have come: one by one each costs as much as five in a block of 64."""
-_CONTEXT = MEL_WINDOW - MEL_PER_HOP
+_CONTEXT = MEL_WINDOW - mel.FRAMES
 _SKIP = 4
 """Mel frames before the first window, so that windows end where a chunk ends: 4 + 76 = 10 chunks of 8."""
 
@@ -52,11 +50,11 @@ class SpeechEmbedding:
     name = "speech_embedding"
     channels = CHANNELS
     hop = HOP
-    first_end = 9 * HOP + MEL_CHUNK
+    first_end = 9 * HOP + mel.CHUNK
 
     def __init__(self) -> None:
         folder = model_folder()
-        self._mel = Net((folder / "melspectrogram.tflite").read_bytes(), (1, MEL_CHUNK))
+        self._mel = mel.MelSpectrogram(folder / "melspectrogram.tflite")
         self._model = (folder / "embedding_model.tflite").read_bytes()
         self._nets: dict[int, Net] = {}
         self.reset()
@@ -64,13 +62,13 @@ class SpeechEmbedding:
     def reset(self) -> None:
         """Forget everything heard."""
         self._pending = np.zeros(0, np.float32)
-        self._mels = np.zeros((0, MEL_BANDS), np.float32)
+        self._mels = np.zeros((0, mel.BANDS), np.float32)
         self._skip = _SKIP
 
     def push(self, samples: Samples) -> Frames:
         """(n,) float32 -> (m, 96) float32 embeddings completed by these samples."""
         self._take_mels(samples)
-        ready = (len(self._mels) - _CONTEXT) // MEL_PER_HOP
+        ready = (len(self._mels) - _CONTEXT) // mel.FRAMES
         if ready <= 0:
             return np.zeros((0, CHANNELS), np.float32)
         out = np.empty((ready, CHANNELS), np.float32)
@@ -79,27 +77,23 @@ class SpeechEmbedding:
             while ready - done >= block:
                 out[done : done + block] = self._embed(done, block)
                 done += block
-        self._mels = self._mels[ready * MEL_PER_HOP :]
+        self._mels = self._mels[ready * mel.FRAMES :]
         return out
 
     def _take_mels(self, samples: Samples) -> None:
         # int16 values as floats is what the mel model was made for
         pending = np.concatenate([self._pending, np.clip(np.rint(samples * 32767.0), -32768, 32767)])
-        chunks = max(0, (len(pending) - MEL_CHUNK) // HOP + 1)
-        mels = [self._mels]
-        for chunk in range(chunks):
-            values: Frames = self._mel(pending[None, chunk * HOP : chunk * HOP + MEL_CHUNK].astype(np.float32))
-            mels.append(values.reshape(MEL_PER_HOP, MEL_BANDS) / 10.0 + 2.0)
-        self._pending = pending[chunks * HOP :]
-        joined = np.concatenate(mels)
+        fresh = self._mel(pending.astype(np.float32)) / 10.0 + 2.0
+        self._pending = pending[len(fresh) // mel.FRAMES * HOP :]
+        joined = np.concatenate([self._mels, fresh])
         skipped = min(self._skip, len(joined))
         self._skip -= skipped
         self._mels = joined[skipped:]
 
     def _embed(self, first: int, count: int) -> Frames:
         """(count, 96) the embeddings from the `first` that is due on; `count` is one of BLOCKS."""
-        length = _CONTEXT + count * MEL_PER_HOP
+        length = _CONTEXT + count * mel.FRAMES
         if count not in self._nets:
-            self._nets[count] = Net(self._model, (1, length, MEL_BANDS, 1))
-        start = first * MEL_PER_HOP
+            self._nets[count] = Net(self._model, (1, length, mel.BANDS, 1))
+        start = first * mel.FRAMES
         return self._nets[count](self._mels[None, start : start + length, :, None]).reshape(count, CHANNELS)
