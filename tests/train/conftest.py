@@ -13,7 +13,7 @@ import torch
 
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Bar, Progress
-from wakewright.core.recipe import Augment, Pretrain, Train
+from wakewright.core.recipe import Augment, Train
 from wakewright.data.batches import NEGATIVE, POSITIVE, Batch, Geometry, Sampler
 from wakewright.data.store import LOCATED, Store, Track
 from wakewright.data.streams import KINDS
@@ -110,6 +110,7 @@ class Toy:
         augment: Augment = AUGMENT,
         beside: Callable[[torch.Tensor, Batch], torch.Tensor] | None = None,
         rounding: Rounding | None = None,
+        frozen: int = 0,
     ) -> Any:
         """loop.fit on the toy."""
         torch.set_num_threads(1)
@@ -133,6 +134,7 @@ class Toy:
             validate=validate or (lambda candidate: quality(candidate, sampler)),
             beside=beside,
             rounding=rounding,
+            frozen=frozen,
         )
 
     @staticmethod
@@ -141,9 +143,8 @@ class Toy:
         torch.set_num_threads(1)
         model = Toy.model("mixednet")
         sampler = Toy.sampler(model, Toy.train(batch_size=8))
-        settings = Pretrain(steps=steps, lr=2e-3)
         imitation = teach.Imitation.of(sampler, toy_store())
-        teach.pretrain(model, imitation, sampler, settings, seed=1, path=path, bar=Toy.bar(each))
+        teach.pretrain(model, imitation, sampler, steps, 2e-3, seed=1, path=path, bar=Toy.bar(each))
         return model
 
     @staticmethod

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from wakewright.core.errors import TrainingDiverged
-from wakewright.core.recipe import Augment, Pretrain
+from wakewright.core.recipe import Augment
 from wakewright.data.batches import NEGATIVE, Batch
 from wakewright.train import loop, objectives, teach
 from wakewright.train.ema import Average
@@ -135,7 +135,7 @@ def test_what_was_imitated_is_kept_while_the_phrase_is_learnt(toy: Any, tmp_path
         "speech_embedding": dataclasses.replace(embedding, frames=heard.astype(np.float16)),
     }
     store = dataclasses.replace(store, tracks=tracks)
-    train, settings = toy.train(batch_size=16), Pretrain(steps=500, lr=5e-3)
+    train = toy.train(batch_size=16)
     path = tmp_path / "pretrain.pt"
 
     def fitted(name: str, *, keep: bool) -> tuple[float, int]:
@@ -143,7 +143,7 @@ def test_what_was_imitated_is_kept_while_the_phrase_is_learnt(toy: Any, tmp_path
         model = toy.model("mixednet")
         sampler = toy.sampler(model, train, store)
         imitation = teach.Imitation.of(sampler, store)
-        teach.pretrain(model, imitation, sampler, settings, seed=1, path=path, bar=toy.bar())
+        teach.pretrain(model, imitation, sampler, 500, 5e-3, seed=1, path=path, bar=toy.bar())
         asked: list[float] = []
 
         def beside(features: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -159,6 +159,29 @@ def test_what_was_imitated_is_kept_while_the_phrase_is_learnt(toy: Any, tmp_path
     lost, never = fitted("lost", keep=False)
     assert (times, never) == (train.steps, 0)
     assert kept < 0.6 * lost
+
+
+def test_a_body_that_is_held_still_learns_afterwards(toy: Any, tmp_path: Path) -> None:
+    bodies: list[dict[str, torch.Tensor]] = []
+    train = toy.train(steps=12, validate_every=4)
+
+    def remember(model: Any) -> tuple[loop.Quality, dict[str, float]]:
+        bodies.append({k: v.clone() for k, v in model.state_dict().items()})
+        return loop.Quality(0.0, 1.0 / len(bodies)), {}
+
+    torch.manual_seed(1)
+    fresh = toy.model("mixednet")
+    first = {k: v.clone() for k, v in fresh.state_dict().items()}
+    toy.fit(tmp_path, train, model=fresh, frozen=8, validate=remember)
+
+    def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], part: str) -> bool:
+        return all(torch.equal(one[k], other[k]) for k in one if k.startswith(part))
+
+    for part in ("trunk.", "readout."):
+        assert same(first, bodies[0], part), "statistics of the normalisation stand still too"
+        assert same(first, bodies[1], part)
+        assert not same(first, bodies[2], part)
+    assert not same(first, bodies[0], "head.")
 
 
 def test_every_moment_of_a_window_is_asked_for_the_embedding_of_its_own_stream(toy: Any) -> None:
@@ -180,7 +203,7 @@ def test_every_moment_of_a_window_is_asked_for_the_embedding_of_its_own_stream(t
                 continue
             heard = (last - micro.starts[stream]) * micro.hop + micro.first_end
             place = embedding.starts[stream] + (heard - embedding.first_end) // embedding.hop
-            wanted.append((embedding.frames[place].astype(np.float32) - imitation.mean) / (imitation.std + 1e-3))
+            wanted.append((embedding.frames[place].astype(np.float32) - imitation.scale.mean) / (imitation.scale.std + 1e-3))
             mine.append(features[row, k])
     assert 0 < len(mine) - count < count, "the first window begins in another stream, the second does not"
     expected = objectives.imitate(torch.stack(mine), torch.from_numpy(np.stack(wanted)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from wakewright.core.run import Run
 from wakewright.data import store, streams
 from wakewright.data.batches import Sampler
 from wakewright.evaluate import hear
-from wakewright.models import registry
+from wakewright.models import backbone, registry
 from wakewright.train import teach
 from wakewright.train.session import PHRASE_SHARE, Session
 from wakewright.train.validation import validate, word_trials
@@ -56,29 +57,76 @@ def model_of(session: Session) -> object:
     return model
 
 
+def with_pretrain(session: Session, **settings: Any) -> Recipe:
+    train = session.recipe.train.model_copy(update={"pretrain": Pretrain(**settings)})
+    return session.recipe.model_copy(update={"train": train})
+
+
+def begun(session: Session, recipe: Recipe) -> tuple[object, int]:
+    model = model_of(session)
+    return session._pretrained(model, session._sampler(recipe, model), recipe)
+
+
 def test_speech_is_learnt_from_speech_and_little_of_the_phrase(
     session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard: list[Sampler] = []
-
-    def pretrained(recipe: Recipe) -> object:
-        model = model_of(session)
-        return session._pretrained(model, session._sampler(recipe, model), recipe)
-
-    monkeypatch.setattr(teach, "pretrain", lambda model, imitation, sampler, settings, **_: heard.append(sampler))
-    train = session.recipe.train.model_copy(update={"pretrain": Pretrain(keep=0.25)})
-    recipe = session.recipe.model_copy(update={"train": train})
-    beside = pretrained(recipe)
+    monkeypatch.setattr(teach, "pretrain", lambda model, imitation, sampler, *rest, **_: heard.append(sampler))
+    recipe = with_pretrain(session, backbone=None, keep=0.25)
+    beside, frozen = begun(session, recipe)
     if session.recipe.model.name == "speech_embedding":
-        assert (beside, heard) == (None, [])
+        assert (beside, frozen, heard) == (None, 0, [])
         return
     assert beside is not None
-    assert heard[0].train.positive_share == PHRASE_SHARE < train.positive_share
-    never = train.model_copy(update={"pretrain": Pretrain(keep=0.0)})
-    assert pretrained(recipe.model_copy(update={"train": never})) is None
+    assert frozen == 0, "nothing is held still that has learnt nothing"
+    assert heard[0].train.positive_share == PHRASE_SHARE < recipe.train.positive_share
+    assert begun(session, with_pretrain(session, backbone=None, keep=0.0)) == (None, 0)
     assert len(heard) == 2
     logged = [line for line in session.run.metrics() if line["stage"] == "pretrain"]
     assert [line["step"] for line in logged] == [Pretrain().steps]  # once, however often it is resumed
+
+
+@pytest.mark.parametrize("session", ["mixednet"], indirect=True)
+def test_a_backbone_is_begun_from_and_measured(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "some.safetensors"
+    torch.manual_seed(8)
+    other = registry.create(registry.Dimensions("mixednet"))
+    scale = backbone.Scale(np.full(96, 2.0, np.float32), np.full(96, 3.0, np.float32))
+    backbone.write(path, backbone.Backbone(other.dims, backbone.body(other), scale, {}))
+    steps: list[int] = []
+    scales: list[backbone.Scale] = []
+
+    def pretrain(model: object, imitation: teach.Imitation, sampler: Sampler, count: int, *_: object, **__: object):  # type: ignore[no-untyped-def]
+        steps.append(count)
+        scales.append(imitation.scale)
+
+    monkeypatch.setattr(teach, "pretrain", pretrain)
+    model = model_of(session)
+    recipe = with_pretrain(session, backbone=str(path), freeze=7)
+    _, frozen = session._pretrained(model, session._sampler(recipe, model), recipe)
+    assert frozen == 7
+    assert steps == [], "it has learnt to hear already"
+    begun_body, its_body = backbone.body(model), backbone.body(other)
+    assert all(torch.equal(begun_body[name], its_body[name]) for name in its_body)
+    assert [line["step"] for line in session.run.metrics() if line["stage"] == "pretrain"] == [0]
+    begun(session, with_pretrain(session, backbone=str(path), refine=5))
+    assert steps == [5]
+    np.testing.assert_array_equal(scales[0].std, scale.std)
+
+
+@pytest.mark.parametrize("session", ["mixednet"], indirect=True)
+def test_where_no_backbone_ships_it_says_so_and_learns_to_hear_here(
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps: list[int] = []
+    monkeypatch.setattr(backbone, "SHIPPED", tmp_path)
+    monkeypatch.setattr(teach, "pretrain", lambda model, imitation, sampler, count, *rest, **_: steps.append(count))
+    session.progress = Progress()
+    _, frozen = begun(session, with_pretrain(session, steps=11))
+    assert (steps, frozen) == ([11], 0)
+    assert "no backbone ships for mixednet of width 1" in capsys.readouterr().err
 
 
 def test_trials_lie_where_the_detector_has_them(session: Session, spoken: Manifest) -> None:

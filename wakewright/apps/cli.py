@@ -15,7 +15,7 @@ from pathlib import Path
 import typer
 
 import wakewright
-from wakewright.apps.commands import budget, doctor, evaluate, export, listen, new, runs, train, voices
+from wakewright.apps.commands import backbone, budget, doctor, evaluate, export, listen, new, runs, train, voices
 from wakewright.core.errors import WakewrightError
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(budget.budget)
 app.command()(listen.listen)
+app.add_typer(backbone.app)
 app.add_typer(voices.app)
 app.command()(runs.runs)
 app.command()(doctor.doctor)

@@ -161,8 +161,15 @@ class Augment(Node):
 class Pretrain(Node):
     """Learning to hear speech before learning the phrase: the model first imitates the speech embedding."""
 
+    backbone: str | None = "shipped"
+    """Where it begins: "shipped" takes the general beginning in the package, where there is one for the model; a file
+    that `wakewright backbone train` wrote; null begins from nothing."""
     steps: PositiveInt = 4000
-    """Steps spent on it; an interrupted run goes on where it stood."""
+    """Steps spent on it without a backbone; an interrupted run goes on where it stood."""
+    refine: Annotated[int, Field(ge=0)] = 0
+    """Steps spent on it with a backbone, on the run's own streams."""
+    freeze: Annotated[int, Field(ge=0)] = 200
+    """First steps of the phrase in which what a backbone brought stays as it is, and the head alone learns."""
     lr: PositiveFloat = 2e-3
     """Peak learning rate."""
     keep: Annotated[float, Field(ge=0.0)] = 0.5

@@ -37,8 +37,17 @@ LONGEST_OWN_S = 10.0
 
 def speak(recipe: Recipe, progress: Progress) -> Manifest:
     """Speak everything the recipe asks for. Raises NoVoice, PhraseError, RecipeError, DiskFull."""
+    return _spoken(recipe, _script(recipe), progress)
+
+
+def speak_sentences(recipe: Recipe, progress: Progress) -> Manifest:
+    """Speak the sentences alone. Raises NoVoice, RecipeError, DiskFull."""
+    return _spoken(recipe, _sentences(recipe), progress)
+
+
+def _spoken(recipe: Recipe, script: dict[Kind, list[Utterance]], progress: Progress) -> Manifest:
     spoken = Manifest()
-    for kind, utterances in _script(recipe).items():
+    for kind, utterances in script.items():
         with progress.stage(f"speak {kind.replace('_', ' ')}", len(utterances), "clips") as bar:
             spoken += speak_all(
                 utterances,
@@ -61,11 +70,15 @@ def _script(recipe: Recipe) -> dict[Kind, list[Utterance]]:
     if voices.near_misses:
         texts = near_misses(recipe, max(40, voices.near_misses // 3), rng)
         script["near_miss"] = _cast(recipe, texts, voices.near_misses, rng, apart=True)
-    if voices.sentences:
-        always = np.random.default_rng(ALWAYS)
-        texts = sentences(recipe, voices.sentences, always)
-        script["speech"] = _cast(recipe, texts, voices.sentences, always, apart=True)
-    return script
+    return script | _sentences(recipe)
+
+
+def _sentences(recipe: Recipe) -> dict[Kind, list[Utterance]]:
+    count = recipe.voices.sentences
+    if not count:
+        return {}
+    always = np.random.default_rng(ALWAYS)
+    return {"speech": _cast(recipe, sentences(recipe, count, always), count, always, apart=True)}
 
 
 def _cast(

@@ -78,6 +78,7 @@ def fit(
     bar: Bar,
     beside: Callable[[Tensor, Batch], Tensor] | None = None,
     rounding: Rounding | None = None,
+    frozen: int = 0,
 ) -> Any:
     """Train `model` and return its best average, in evaluation mode.
 
@@ -85,6 +86,7 @@ def fit(
     is there already, training goes on from it, and `rewind` is told the step from which figures will be logged again.
     `beside` gives a loss of the last features, (batch, steps, channels), that is added to that of the logits.
     `rounding` says when the model begins to learn with the roundings of int8; the best is chosen among what does.
+    In the first `frozen` steps a tiny model's head alone learns.
     Raises TrainingDiverged when the loss is not finite.
     """
     optimiser = torch.optim.AdamW(_groups(model, train.weight_decay), lr=train.lr)
@@ -111,6 +113,8 @@ def fit(
                 waiting = ahead.submit(sampler.batch, step + 1)
             torch.manual_seed(seed * 1_000_003 + step)
             model.train()
+            if step <= frozen:
+                _hold_body(model, still=step < frozen)
             if rounding is not None:
                 rounding.apply(step, model, average.model)
                 if step == rounding.start:
@@ -163,6 +167,13 @@ def fit(
         waiting.cancel()
     average.model.load_state_dict(torch.load(best_path, map_location="cpu", weights_only=True)["model"])
     return average.model.eval()
+
+
+def _hold_body(model: Any, *, still: bool) -> None:
+    """Whether a tiny model's trunk and readout, statistics of its normalisation included, stand still."""
+    for part in (model.trunk, model.readout) if hasattr(model, "trunk") else ():
+        part.requires_grad_(not still)
+        part.train(not still)
 
 
 def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Policy, Recipe
+from wakewright.core.recipe import Policy, Pretrain, Recipe
 from wakewright.core.run import Run
 from wakewright.data.batches import Batch, Geometry, Sampler
 from wakewright.data.store import Store
-from wakewright.models import registry
+from wakewright.models import backbone, registry
+from wakewright.models.backbone import Backbone
 from wakewright.train import loop, objectives, teach
 from wakewright.train.qat import Rounding
 from wakewright.train.validation import validate
 
 PHRASE_SHARE = 0.06
 """Share of a batch of pretraining that holds the phrase: there it is speech that is learnt, most of it real."""
+SHIPPED = "shipped"
+"""Name in a recipe of the backbone that comes with the package."""
 TEACHER_STEPS = 2000
 """Steps for a teacher's head, which learns in seconds; never more than the model itself gets."""
 
@@ -103,7 +107,7 @@ class Session:
         model = teach.beginner(dims, self.store, recipe.train)
         sampler = self._sampler(recipe, model)
         folder = self.run.checkpoints_dir / name
-        beside = self._pretrained(model, sampler, recipe)
+        beside, frozen = self._pretrained(model, sampler, recipe)
         with self.progress.stage(f"train {name}", recipe.train.steps, "steps") as bar:
             return loop.fit(
                 model,
@@ -118,26 +122,54 @@ class Session:
                 rewind=lambda step: self.run.rewind_metrics(step, stage=name),
                 beside=beside,
                 rounding=Rounding.of(recipe) if name == "model" else None,
+                frozen=frozen,
             )
 
     def _pretrained(
         self, model: Any, sampler: Sampler, recipe: Recipe
-    ) -> Callable[[torch.Tensor, Batch], torch.Tensor] | None:
-        """Pretrain the model, in place, and return what it goes on imitating with, if it does."""
+    ) -> tuple[Callable[[torch.Tensor, Batch], torch.Tensor] | None, int]:
+        """Give the model, in place, what it knows before the phrase.
+
+        Returns what it goes on imitating with, if it does, and the steps in which its head alone learns.
+        """
         settings = recipe.train.pretrain
         if settings is None or model.frontend != "micro":
+            return None, 0
+        start = self._backbone(model, settings)
+        imitation = teach.Imitation.of(sampler, self.store, start.scale if start else None)
+        self._imitate(model, sampler, imitation, settings, settings.steps if start is None else settings.refine)
+        frozen = 0 if start is None else settings.freeze
+        if not settings.keep:
+            return None, frozen
+        return lambda features, batch: settings.keep * imitation(features, batch), frozen
+
+    def _backbone(self, model: Any, settings: Pretrain) -> Backbone | None:
+        """The backbone that the recipe asks for, its weights put into the model; None for a start from nothing."""
+        if settings.backbone is None:
             return None
-        general = sampler.drawing(recipe.train.model_copy(update={"positive_share": PHRASE_SHARE}))
-        imitation = teach.Imitation.of(sampler, self.store)
+        shipped = settings.backbone == SHIPPED
+        start = backbone.shipped(model.dims) if shipped else backbone.read(Path(settings.backbone).expanduser())
+        if start is None:
+            self.progress.say(
+                f"no backbone ships for {model.dims.name} of width {model.dims.width:g}: "
+                f"it learns to hear on this run's own streams first, {settings.steps:,} steps"
+            )
+            return None
+        start.begin(model)
+        return start
+
+    def _imitate(
+        self, model: Any, sampler: Sampler, imitation: teach.Imitation, settings: Pretrain, steps: int
+    ) -> None:
+        general = sampler.drawing(self.recipe.train.model_copy(update={"positive_share": PHRASE_SHARE}))
         path = self.run.checkpoints_dir / "pretrain.pt"
-        known = path.is_file() and any(line.get("stage") == "pretrain" for line in self.run.metrics())
-        with self.progress.stage("pretrain", settings.steps, "steps") as bar:
-            teach.pretrain(model, imitation, general, settings, seed=recipe.seed, path=path, bar=bar)
+        known = any(line.get("stage") == "pretrain" for line in self.run.metrics())
+        if steps:
+            known = known and path.is_file()
+            with self.progress.stage("pretrain", steps, "steps") as bar:
+                teach.pretrain(
+                    model, imitation, general, steps, settings.lr, seed=self.recipe.seed, path=path, bar=bar
+                )
         if not known:
             self.run.rewind_metrics(0, stage="pretrain")
-            self.run.log(
-                stage="pretrain", step=settings.steps, **teach.likeness(model.eval(), imitation, self.others)
-            )
-        if not settings.keep:
-            return None
-        return lambda features, batch: settings.keep * imitation(features, batch)
+            self.run.log(stage="pretrain", step=steps, **teach.likeness(model.eval(), imitation, self.others))

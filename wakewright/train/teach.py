@@ -17,10 +17,11 @@ from torch.nn import functional
 from wakewright.core.errors import TrainingDiverged
 from wakewright.core.files import write_bytes
 from wakewright.core.progress import Bar
-from wakewright.core.recipe import Pretrain, Train
+from wakewright.core.recipe import Train
 from wakewright.data.batches import Batch, Sampler, inside, reached, whole_steps
 from wakewright.data.store import Store, Track, decode
 from wakewright.models import registry
+from wakewright.models.backbone import Scale
 from wakewright.models.embedding_head import EmbeddingHead
 from wakewright.train.loop import learning_rate
 from wakewright.train.objectives import imitate
@@ -29,18 +30,18 @@ from wakewright.train.scoring import onto, per_frame, score_track
 SAVE_EVERY = 500
 
 
-def statistics(track: Track) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def statistics(track: Track) -> Scale:
     """Mean and standard deviation (channels,) over some ten thousand frames of a track."""
     frames = decode(track.name, track.frames[:: max(1, len(track.frames) // 20_000)])
-    return frames.mean(axis=0), frames.std(axis=0)
+    return Scale(frames.mean(axis=0), frames.std(axis=0))
 
 
 def beginner(dims: registry.Dimensions, store: Store, settings: Train) -> Any:
     """A new model that knows the scale of what it will hear, and how much of it to hide while it learns."""
     model = registry.create(dims)
     if isinstance(model, EmbeddingHead):
-        mean, std = statistics(store.tracks[model.frontend])
-        model.set_statistics(torch.from_numpy(mean), torch.from_numpy(std))
+        scale = statistics(store.tracks[model.frontend])
+        model.set_statistics(torch.from_numpy(scale.mean), torch.from_numpy(scale.std))
     model.hide_channels(settings.hidden_share)
     return model
 
@@ -59,21 +60,21 @@ class Imitation:
     """The embedding."""
     place: NDArray[np.float64]
     """(frames,) for each frame of the model's own track the embedding heard by then; NaN before the first."""
-    mean: NDArray[np.float32]
-    std: NDArray[np.float32]
+    scale: Scale
     stride: int
     """Frames of the model's track from feature to feature."""
 
     @classmethod
-    def of(cls, sampler: Sampler, store: Store) -> Imitation:
-        """For what `sampler` draws from `store`."""
+    def of(cls, sampler: Sampler, store: Store, scale: Scale | None = None) -> Imitation:
+        """For what `sampler` draws from `store`; standardised by that store's own statistics without a `scale`."""
         track = store.tracks["speech_embedding"]
-        return cls(track, _heard_by_then(track, sampler.track), *statistics(track), sampler.geometry.stride)
+        place = _heard_by_then(track, sampler.track)
+        return cls(track, place, scale or statistics(track), sampler.geometry.stride)
 
     def standardised(self, where: NDArray[np.float64]) -> Tensor:
         """(moments, 96) the embedding at these frames of it, as the features should be."""
         heard = decode(self.track.name, self.track.frames[where.astype(np.int64)])
-        return torch.from_numpy((heard - self.mean) / (self.std + 1e-3))
+        return torch.from_numpy((heard - self.scale.mean) / (self.scale.std + 1e-3))
 
     def __call__(self, features: Tensor, batch: Batch) -> Tensor:
         whole, ends = reached(batch.origin, features.shape[1], self.stride)
@@ -97,7 +98,7 @@ def likeness(model: Any, imitation: Imitation, store: Store) -> dict[str, float]
     there = dataclasses.replace(imitation, track=embedding, place=_heard_by_then(embedding, track))
     spoken, reach = inside(store, track, "speech"), model.trunk.reach
     count, cosine, missed = 0, 0.0, 0.0
-    total, squares = np.zeros(there.mean.shape), 0.0  # summed as it goes: validation speech may be hours
+    total, squares = np.zeros(there.scale.mean.shape), 0.0  # summed as it goes: validation speech may be hours
     for first, last in zip(track.starts[:-1], track.starts[1:], strict=True):
         whole = whole_steps(int(first), int(last), reach, model.stride)
         if whole == first:
@@ -118,14 +119,14 @@ def likeness(model: Any, imitation: Imitation, store: Store) -> dict[str, float]
 
 
 def pretrain(
-    model: Any, imitation: Imitation, sampler: Sampler, settings: Pretrain, *, seed: int, path: Path, bar: Bar
+    model: Any, imitation: Imitation, sampler: Sampler, steps: int, lr: float, *, seed: int, path: Path, bar: Bar
 ) -> None:
     """Teach the features of `model`, in place, to imitate the speech embedding.
 
     Progress is kept at `path`, from which an interrupted run goes on. Raises TrainingDiverged.
     """
-    optimiser = torch.optim.AdamW(model.parameters(), lr=settings.lr, weight_decay=0.01)
-    plan = Train(steps=settings.steps, lr=settings.lr)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
+    plan = Train(steps=steps, lr=lr)
     first = 0
     if path.is_file():
         stored = torch.load(path, map_location="cpu", weights_only=True)
@@ -133,7 +134,7 @@ def pretrain(
         optimiser.load_state_dict(stored["optimiser"])
         first = stored["step"]
     bar.advance(first)
-    for step in range(first, settings.steps):
+    for step in range(first, steps):
         torch.manual_seed(seed * 1_000_003 + step)
         model.train()
         batch = sampler.batch(step)
@@ -151,7 +152,7 @@ def pretrain(
         optimiser.step()
         bar.advance(1)
         bar.note(f"loss {loss.item():.3f}")
-        if (step + 1) % SAVE_EVERY == 0 or step + 1 == settings.steps:
+        if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             buffer = io.BytesIO()
             state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
             torch.save(state, buffer)

@@ -1,0 +1,71 @@
+"""`wakewright backbone`: the general beginnings of tiny models, and how to make one."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="backbone",
+    help="General beginnings for tiny models: those that ship, and new ones.",
+    rich_markup_mode=None,
+)
+
+Folders = Annotated[list[str] | None, typer.Option(metavar="DIR", help="Folder of it; may be given several times.")]
+
+
+@app.command("list")
+def list_backbones() -> None:
+    """Those that ship: for which model, from how much speech, how like the speech embedding."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from wakewright.models import backbone
+
+    table = Table("model", "width", "hours heard", "people", "cosine", "R2", title="backbones", title_justify="left")
+    for path in sorted(backbone.SHIPPED.glob("*.safetensors")):
+        found = backbone.read(path)
+        about = found.about
+        row = (about["hours_heard"], about["people"], about["cosine"], about["r2"])
+        table.add_row(found.dims.name, f"{found.dims.width:g}", *map(str, row))
+    Console().print(table)
+
+
+@app.command("train")
+def train(
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as model.width=0.25.")
+    ] = None,
+    speech: Folders = None,
+    noise: Folders = None,
+    music: Folders = None,
+    rirs: Folders = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder it is made in.")] = Path("runs/backbone"),
+    licence: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="Licence of the recordings, for the card; may be given several times."),
+    ] = None,
+) -> None:
+    """Make a general beginning for a tiny model, from folders of speech and the voices there are.
+
+    It learns to hear what the speech embedding hears. Called again with the same folders it goes on where it stood.
+    """
+    from wakewright import backbone
+    from wakewright.core.compose import load_recipe
+    from wakewright.core.errors import RecipeError
+    from wakewright.core.progress import Progress
+
+    named = {"speech": speech, "noise": noise, "music": music, "rirs": rirs}
+    if any(named.values()) and not licence:
+        raise RecipeError(
+            "the card of a backbone names the licences of its recordings",
+            got="folders, and no --licence",
+            do='say which: --licence "CC-BY-4.0 (LibriSpeech)"',
+        )
+    words = [f"background.{kind}={json.dumps(folders)}" for kind, folders in named.items() if folders]
+    recipe = load_recipe(None, [*words, *(settings or ())], backbone.NO_PHRASE, layers=["backbone"])
+    path = backbone.train(recipe, out, licence or (), Progress())
+    typer.echo(f"{path}: use it with train.pretrain.backbone={path}")

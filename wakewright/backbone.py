@@ -1,0 +1,175 @@
+"""A general beginning for tiny models, for any phrase: speak → split → hear → imitate → measure → one file.
+
+What it learns is to give, from the micro front end, what the speech embedding gives: once, from hours of speech, so
+that a wake word has only its phrase left to learn. Every stage leaves plain files in its folder and goes on from
+them when it is called again.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from wakewright import __version__
+from wakewright.core.compose import commented
+from wakewright.core.errors import RecipeError, RunError
+from wakewright.core.files import fingerprint, write_text
+from wakewright.core.lock import exclusive
+from wakewright.core.manifest import Kind, Manifest, Part, split_by_speaker
+from wakewright.core.progress import Progress
+from wakewright.core.recipe import Engine, Model, Pretrain, Recipe, Train
+from wakewright.data import corpora, spoken, store
+from wakewright.data import parts as scenes
+from wakewright.data.batches import Geometry, Sampler
+from wakewright.models import backbone, registry
+from wakewright.train import teach
+
+STEPS = 8
+"""Outputs each window gives beyond the first, as in the training of a phrase."""
+FRONTS = ("micro", "speech_embedding")
+NO_PHRASE = "wakewright"
+"""What stands in the recipe for a phrase: it is not spoken, and sentences are kept clear of it."""
+OFTEN: dict[tuple[Kind, bool], int] = {("noise", True): 4, ("music", True): 4}
+"""How often each recording of noise and music is heard."""
+UNHEARD_COPIES = 3
+"""How often each recording is heard, each time at another speed and place, of the people it is measured on."""
+
+
+def train(recipe: Recipe, out: Path, licences: Sequence[str], progress: Progress) -> Path:
+    """Make the backbone that `recipe` describes in the folder `out`; returns its file, with a card beside it.
+
+    `licences` are those of the recordings, as they shall stand in the card. A folder that holds the beginning of the
+    same work is gone on with. Raises RecipeError, RunError for a folder of other work, AudioError, NoVoice,
+    TrainingDiverged, DiskFull.
+    """
+    settings = recipe.train.pretrain
+    if settings is None or registry.frontend_of(recipe.model.name) != "micro":
+        raise RecipeError(
+            "there is nothing to train a backbone for",
+            got=f"model.name={recipe.model.name}",
+            do="choose a tiny model, such as model.name=mixednet",
+        )
+    with exclusive(out / "backbone.lock") as held:
+        if not held:
+            raise RunError(
+                f"another process works in {out}", got="it is locked", do="wait for it, or name another --out"
+            )
+        _claim(out, recipe)
+        learnt, unheard = _split(corpora.scan(recipe.background) + spoken.speak_sentences(recipe, progress), recipe)
+        heard = _heard(out, "train", learnt, recipe, progress)
+        others = _heard(out, "unheard", unheard, recipe, progress)
+        torch.set_num_threads(1)
+        torch.manual_seed(recipe.seed)
+        model = registry.create(registry.Dimensions(recipe.model.name, recipe.model.width))
+        geometry = Geometry(model.receptive_field, model.stride, STEPS)
+        sampler = Sampler(heard, learnt, "micro", geometry, recipe.train, recipe.augment, seed=recipe.seed)
+        imitation = teach.Imitation.of(sampler, heard)
+        work = fingerprint(recipe.model.model_dump(), recipe.train.model_dump(), recipe.seed)
+        with progress.stage("imitate", settings.steps, "steps") as bar:
+            teach.pretrain(
+                model,
+                imitation,
+                sampler,
+                settings.steps,
+                settings.lr,
+                seed=recipe.seed,
+                path=out / f"{work}.pt",
+                bar=bar,
+            )
+        about = _about(recipe, settings, learnt, unheard, heard.seconds, licences)
+        about |= teach.likeness(model.eval(), imitation, others)
+        done = out / backbone.file_name(model.dims)
+        backbone.write(done, backbone.Backbone(model.dims, backbone.body(model), imitation.scale, about))
+        write_text(done.with_suffix(".md"), card(model.dims, about))
+    return done
+
+
+def _claim(out: Path, recipe: Recipe) -> None:
+    """Store what is heard in `out`, or make sure that it is the same; the model and its training may differ."""
+    text = commented(recipe.model_copy(update={"model": Model(), "train": Train(), "engine": Engine()}))
+    path = out / "heard.yaml"
+    if path.is_file() and path.read_text(encoding="utf-8") != text:
+        raise RunError(
+            f"{out} holds a backbone that hears something else",
+            got="other settings, in heard.yaml",
+            do="name another --out, or remove that folder",
+        )
+    write_text(path, text)
+
+
+def _split(clips: Manifest, recipe: Recipe) -> tuple[Manifest, Manifest]:
+    """What is learnt from, and who is kept unheard to measure on: speakers of real speech, a share of each source.
+
+    Without real speech, synthetic voices are kept instead.
+    """
+    kept = [clip for clip in clips.of("speech") if clip.real] or list(clips.of("speech"))
+    _, unheard = split_by_speaker(kept, seed=recipe.seed, validation_share=recipe.background.validation_share)
+    gone = {clip.path for clip in unheard}
+    return Manifest(tuple(clip for clip in clips if clip.path not in gone)), unheard
+
+
+def _heard(out: Path, name: str, clips: Manifest, recipe: Recipe, progress: Progress) -> store.Store:
+    clips.write(out / f"manifest-{name}.jsonl")
+    learns = name == "train"
+    copies: dict[tuple[Kind, bool], int] = {
+        ("speech", False): recipe.augment.copies,
+        ("speech", True): recipe.augment.real_copies if learns else UNHEARD_COPIES,
+    }
+    settings = None if learns else scenes.mild(recipe.augment)
+    part: Part = "train" if learns else "validation"
+    what = scenes.scene({part: clips}, part, OFTEN | copies, recipe, settings=settings)
+    with progress.stage(f"hear {name}", len(what.plans), "streams") as bar:
+        return store.build(
+            out / "features" / name, what.plans, what.surroundings, FRONTS, workers=recipe.engine.workers, bar=bar
+        )
+
+
+def _about(
+    recipe: Recipe, settings: Pretrain, learnt: Manifest, unheard: Manifest, seconds: float, licences: Sequence[str]
+) -> dict[str, Any]:
+    spoken_clips = [clip for clip in learnt.of("speech") if not clip.real]
+    return {
+        "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
+        "version": __version__,
+        "seed": recipe.seed,
+        "steps": settings.steps,
+        "hours_heard": round(seconds / 3600, 2),
+        "hours_real": round(learnt.of("speech").real_seconds / 3600, 3),
+        "real_copies": recipe.augment.real_copies,
+        "people": len(_people(learnt)),
+        "sentences": len(spoken_clips),
+        "voices": sorted({f"{clip.source}: {clip.licence}" for clip in spoken_clips}),
+        "recordings": list(licences),
+        "unheard_people": len(_people(unheard)),
+        "unheard_hours": round(unheard.seconds / 3600, 3),
+    }
+
+
+def _people(clips: Manifest) -> set[tuple[str, str]]:
+    return {(clip.source, clip.speaker) for clip in clips.of("speech") if clip.real}
+
+
+def card(dims: registry.Dimensions, about: Mapping[str, Any]) -> str:
+    """What a backbone is and what it comes from, as Markdown."""
+    lines = [
+        f"# Backbone for {dims.name} of width {dims.width:g}",
+        "",
+        "Trunk and readout of a tiny model over the micro front end, trained to give what the shared speech "
+        "embedding gives. It knows no phrase.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| made | {about['made']}, wakewright {about['version']}: `wakewright backbone train`, {about['steps']:,} "
+        f"steps, seed {about['seed']} |",
+        f"| heard | {about['hours_heard']:.1f} h in rooms and noise: {about['hours_real']:.2f} h of "
+        f"{about['people']} people {about['real_copies']} times over, {about['sentences']:,} synthetic sentences |",
+        f"| on {about['unheard_people']} people it never heard | cosine to the embedding {about['cosine']:.3f}, R2 "
+        f"{about['r2']:.3f}, over {about['unheard_hours']:.2f} h |",
+        f"| licences of the recordings | {'; '.join(about['recordings']) or 'no recordings'} |",
+        f"| voices | {'; '.join(about['voices']) or 'none'} |",
+    ]
+    return "\n".join(lines) + "\n"

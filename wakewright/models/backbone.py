@@ -1,0 +1,111 @@
+"""General beginnings for tiny models: a trunk that has learnt to imitate the speech embedding, for any phrase.
+
+A file (safetensors) holds the trunk and the readout of one architecture and width, the mean and the spread of the
+embedding it learnt to give in units of, and in its header what it learnt from and how well. `wakewright backbone
+train` writes one; those of `SHIPPED` come with the package.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+
+from wakewright.core.errors import RunError
+from wakewright.core.files import write_bytes
+from wakewright.models.registry import Dimensions
+
+FORMAT = 1
+"""Version of the files this package writes and reads."""
+SHIPPED = Path(__file__).parent / "backbones"
+"""Folder of the backbones that come with the package."""
+BODY = ("trunk.", "readout.")
+"""Parts of a tiny model that a backbone holds: all but the head, which is the phrase's own."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Scale:
+    """What standardises the speech embedding."""
+
+    mean: NDArray[np.float32]
+    """(96,)"""
+    std: NDArray[np.float32]
+    """(96,)"""
+
+
+@dataclasses.dataclass(frozen=True)
+class Backbone:
+    """A beginning for tiny models of one architecture and width."""
+
+    dims: Dimensions
+    weights: dict[str, torch.Tensor]
+    """Parameters and buffers of the model's body, by name."""
+    scale: Scale
+    about: dict[str, Any]
+    """What it learnt from, for how long, and how like the embedding it is on people it never heard."""
+
+    def begin(self, model: Any) -> None:
+        """Put these weights into the body of `model`, which keeps its own head. Raises RunError for another model."""
+        own = {name for name in model.state_dict() if name.startswith(BODY)}
+        if model.dims != self.dims or own != self.weights.keys():
+            raise RunError(
+                "the backbone is for another model",
+                got=f"one for {self.dims.name} of width {self.dims.width:g}",
+                do=f"train one for {model.dims.name} of width {model.dims.width:g}: wakewright backbone train",
+            )
+        model.load_state_dict(self.weights, strict=False)
+
+
+def file_name(dims: Dimensions) -> str:
+    """The name that a backbone's file has among those shipped, such as mixednet-0.25.safetensors."""
+    return f"{dims.name}-{dims.width:g}.safetensors"
+
+
+def shipped(dims: Dimensions) -> Backbone | None:
+    """The backbone in the package for models of these dimensions; None where there is none."""
+    path = SHIPPED / file_name(dims)
+    return read(path) if path.is_file() else None
+
+
+def body(model: Any) -> dict[str, torch.Tensor]:
+    """Copies of the parameters and buffers that a backbone of `model` holds."""
+    return {k: v.detach().clone() for k, v in model.state_dict().items() if k.startswith(BODY)}
+
+
+def write(path: Path | str, backbone: Backbone) -> None:
+    """Write a backbone atomically. Raises DiskFull."""
+    tensors = dict(backbone.weights)
+    tensors["embedding.mean"] = torch.from_numpy(backbone.scale.mean)
+    tensors["embedding.std"] = torch.from_numpy(backbone.scale.std)
+    header = {"format": FORMAT, "dims": dataclasses.asdict(backbone.dims), "about": backbone.about}
+    write_bytes(path, save(tensors, {"wakewright": json.dumps(header, ensure_ascii=False)}))
+
+
+def read(path: Path | str) -> Backbone:
+    """Read a backbone. Raises RunError for a file that is missing, broken or foreign, or from a newer version."""
+    path = Path(path)
+    try:
+        with safe_open(path, "pt") as file:
+            header = json.loads((file.metadata() or {})["wakewright"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except OSError as error:
+        raise RunError(f"no backbone at {path}", got=error.strerror or str(error), do="name a file") from error
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise RunError(
+            f"{path} is not a backbone", got=str(error) or "nothing", do="make one: wakewright backbone train"
+        ) from error
+    if header["format"] != FORMAT:
+        raise RunError(
+            f"{path} was made by a newer wakewright",
+            got=f"format {header['format']}, while this version reads {FORMAT}",
+            do="update wakewright (git pull, or pip install --upgrade wakewright)",
+        )
+    scale = Scale(tensors.pop("embedding.mean").numpy(), tensors.pop("embedding.std").numpy())
+    return Backbone(Dimensions(**header["dims"]), tensors, scale, header["about"])
