@@ -59,6 +59,18 @@ def test_null_takes_a_part_away_and_a_setting_in_it_brings_it_back(tmp_path: Pat
     assert back.weight == 0.25
 
 
+def test_teachers_are_a_list_of_settings_of_their_own(tmp_path: Path) -> None:
+    taught = load_recipe(None, ["train.distill.teachers=[{kind: speech_embedding}, {}]"], "x")
+    assert taught.train.distill is not None
+    assert len(taught.train.distill.teachers) == 2
+    (tmp_path / "taught.yaml").write_text(commented(taught))
+    assert load_recipe(tmp_path / "taught.yaml") == taught
+    with pytest.raises(RecipeError, match=r"distill.teachers.0.kind.*speech_embedding"):
+        load_recipe(None, ["train.distill.teachers=[{kind: speech_embeding}]"], "x")
+    with pytest.raises(RecipeError, match=r"distill.teachers: .*at least 1"):
+        load_recipe(None, ["train.distill.teachers=[]"], "x")
+
+
 def test_the_older_spelling_enabled_is_understood() -> None:
     assert load_recipe(None, ["train.distill.enabled=true"], "x").train.distill is not None
     assert load_recipe(None, ["train.distill.enabled=false"], "x").train.distill is None

@@ -46,7 +46,8 @@ phrase: hey katya
 voices: {engines: [espeak], positives: 60, near_misses: 0, sentences: 40}
 augment: {copies: 1, rooms: 0}
 train:
-  {steps: 20, mine_every: 10, validate_every: 10, batch_size: 16, pretrain: {steps: 8}, distill: {}}
+  {steps: 20, mine_every: 10, validate_every: 10, batch_size: 16, pretrain: {backbone: null, steps: 8},
+   distill: {teachers: [{kind: speech_embedding}, {}]}}
 engine: {workers: 1}
 """
 
@@ -318,9 +319,10 @@ def test_a_tiny_model_learns_from_the_embedding_and_a_teacher(
     unbroken = pipeline.train(recipe, output_dir=tmp_path / "runs", progress=Progress(quiet=True))
     about = json.loads(unbroken.metadata_path.read_text())
     assert (about["model_type"], about["frontend"]) == ("mixednet", "micro")
-    assert (unbroken.folder / "teacher.pt").is_file()
+    heads = [registry.load(unbroken.folder / f"{name}.pt").state_dict() for name in ("teacher", "teacher-2")]
+    assert not all(torch.equal(heads[0][key], heads[1][key]) for key in heads[0]), "two of one seed teach no more"
     assert (unbroken.checkpoints_dir / "pretrain.pt").is_file()
-    assert {line["stage"] for line in unbroken.metrics()} == {"pretrain", "teacher", "model", "int8"}
+    assert {line["stage"] for line in unbroken.metrics()} == {"pretrain", "teacher", "teacher-2", "model", "int8"}
     (forms,) = [line for line in unbroken.metrics() if line["stage"] == "int8"]
     assert {"float32_frr", "rounded_frr", "file_frr"} <= forms.keys()
     told = read_result(unbroken.eval_dir / "result.json").forms

@@ -203,7 +203,8 @@ def test_every_moment_of_a_window_is_asked_for_the_embedding_of_its_own_stream(t
                 continue
             heard = (last - micro.starts[stream]) * micro.hop + micro.first_end
             place = embedding.starts[stream] + (heard - embedding.first_end) // embedding.hop
-            wanted.append((embedding.frames[place].astype(np.float32) - imitation.scale.mean) / (imitation.scale.std + 1e-3))
+            away = embedding.frames[place].astype(np.float32) - imitation.scale.mean
+            wanted.append(away / (imitation.scale.std + 1e-3))
             mine.append(features[row, k])
     assert 0 < len(mine) - count < count, "the first window begins in another stream, the second does not"
     expected = objectives.imitate(torch.stack(mine), torch.from_numpy(np.stack(wanted)))

@@ -310,13 +310,20 @@ def _comment_node(node: Node, depth: int) -> Iterator[str]:
             yield f"{pad}{name}:"
             yield from _comment_node(value, depth + 1)
         else:
-            yield f"{pad}{name}: {yamltext.write(list(value) if isinstance(value, tuple) else value)}"
+            yield f"{pad}{name}: {yamltext.write(_plain(value))}"
             inner = _node_type(field.annotation)
             if inner:
                 names = ", ".join(inner.model_fields)
                 yield from _comment(f"(instead of null, with settings of its own: {names})", pad)
         if depth == 0:
             yield ""
+
+
+def _plain(value: Any) -> Any:
+    """A field's value as YAML has it: lists, and mappings for nodes in them."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value.model_dump(mode="json") if isinstance(value, Node) else value
 
 
 def _comment(text: str, pad: str) -> Iterator[str]:

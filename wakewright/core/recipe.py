@@ -176,13 +176,22 @@ class Pretrain(Node):
     """Weight of this aim while it learns the phrase, lest real voices be forgotten; 0 drops it."""
 
 
-class Distill(Node):
-    """Soft labels from a teacher: a speech_embedding head trained on the same clips."""
+class Teacher(Node):
+    """A larger model, trained on the same clips, whose answers a tiny model learns."""
 
+    kind: Literal["speech_embedding"] = "speech_embedding"
+    """speech_embedding: a head on the shared speech embedding."""
+
+
+class Distill(Node):
+    """Soft labels from teachers trained on the same clips."""
+
+    teachers: Annotated[tuple[Teacher, ...], Field(min_length=1)] = (Teacher(),)
+    """Who teaches; the answers of several, each from another seed, are averaged."""
     weight: Share = 0.6
-    """Share of the target that comes from the teacher."""
+    """Share of the target that comes from the teachers."""
     temperature: PositiveFloat = 1.5
-    """Softens the teacher's answers."""
+    """Softens the teachers' answers."""
 
 
 class Qat(Node):
@@ -237,7 +246,7 @@ class Train(Node):
     pretrain: Pretrain | None = None
     """Learn to imitate the speech embedding first; null starts from nothing."""
     distill: Distill | None = None
-    """Learn from a teacher's soft labels; null learns from the labels alone."""
+    """Learn from teachers' soft labels; null learns from the labels alone."""
 
 
 class Targets(Node):

@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Policy, Pretrain, Recipe
+from wakewright.core.recipe import Distill, Policy, Pretrain, Recipe
 from wakewright.core.run import Run
 from wakewright.data.batches import Batch, Geometry, Sampler
 from wakewright.data.store import Store
@@ -54,36 +56,38 @@ class Session:
 
     def fit(self) -> Any:
         """Pretrain, teach and train as the recipe says; returns the best model."""
-        recipe = self.recipe
-        soft = None
-        if recipe.train.distill is not None:
-            steps = min(TEACHER_STEPS, recipe.train.steps)
-            plain = recipe.train.model_copy(
-                update={
-                    "steps": steps,
-                    "validate_every": max(1, steps // 4),
-                    "distill": None,
-                    "pretrain": None,
-                    "lr": 1e-3,
-                }
-            )
-            taught = recipe.model_copy(
-                update={
-                    "train": plain,
-                    "model": recipe.model.model_copy(update={"name": "speech_embedding", "width": 1.0}),
-                    "policy": Policy(),  # its steps are 80 ms: the smoothing is counted in them
-                }
-            )
-            teacher = self._fit("teacher", taught, objectives.cross_entropy(plain.label_smoothing))
-            registry.save(self.run.folder / "teacher.pt", teacher)
-            name = registry.frontend_of(recipe.model.name)
-            soft = teach.soft_labels(teacher, self.store, name, recipe.train.distill.temperature)
+        recipe, distill = self.recipe, self.recipe.train.distill
         smoothing = recipe.train.label_smoothing
-        if soft is None or recipe.train.distill is None:
-            objective = objectives.cross_entropy(smoothing)
-        else:
-            objective = objectives.distilled(1 - recipe.train.distill.weight, soft, smoothing)
-        return self._fit("model", recipe, objective)
+        if distill is None:
+            return self._fit("model", recipe, objectives.cross_entropy(smoothing))
+        soft = np.mean([self._taught(number, distill) for number in range(len(distill.teachers))], axis=0)
+        return self._fit("model", recipe, objectives.distilled(1 - distill.weight, soft, smoothing))
+
+    def _taught(self, number: int, distill: Distill) -> NDArray[np.float32]:
+        """The soft labels of one teacher: a head on the speech embedding, trained on the same clips."""
+        recipe, name = self.recipe, "teacher" if number == 0 else f"teacher-{number + 1}"
+        steps = min(TEACHER_STEPS, recipe.train.steps)
+        plain = recipe.train.model_copy(
+            update={
+                "steps": steps,
+                "validate_every": max(1, steps // 4),
+                "distill": None,
+                "pretrain": None,
+                "lr": 1e-3,
+            }
+        )
+        taught = recipe.model_copy(
+            update={
+                "seed": recipe.seed + number,
+                "train": plain,
+                "model": recipe.model.model_copy(update={"name": distill.teachers[number].kind, "width": 1.0}),
+                "policy": Policy(),  # its steps are 80 ms: the smoothing is counted in them
+            }
+        )
+        teacher = self._fit(name, taught, objectives.cross_entropy(plain.label_smoothing))
+        registry.save(self.run.folder / f"{name}.pt", teacher)
+        frontend = registry.frontend_of(recipe.model.name)
+        return teach.soft_labels(teacher, self.store, frontend, distill.temperature)
 
     def _sampler(self, recipe: Recipe, model: Any) -> Sampler:
         own = recipe.recordings.weight if recipe.recordings else 0.0
