@@ -23,7 +23,7 @@ from wakewright.core.progress import Progress
 from wakewright.core.recipe import Targets
 from wakewright.core.run import Run
 from wakewright.dsp.micro import MicroFrontend
-from wakewright.export import budget, onnx, openwakeword, parity, post_training, tflite
+from wakewright.export import budget, espdl, onnx, openwakeword, parity, post_training, tflite
 from wakewright.export.arena import arena
 from wakewright.export.device import WEBSITE, Device, c_files, esphome_yaml, identifier, manifest
 from wakewright.models import quantised, registry
@@ -90,14 +90,15 @@ def export_run(
     - "c": `NAME.h` and `NAME.c`.
     - "openwakeword": `NAME.onnx` and `NAME.tflite`, a head on the shared speech embedding as openWakeWord's runtimes
       load it; the calibrated threshold lies at their usual 0.5.
+    - "espdl": `NAME.espdl`, `NAME.info` and `NAME.espdl.json`, by esp-ppq where that is installed; not proven.
 
     The int8 ones also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`, `parity.json`. They
     need a run that learnt with the roundings of int8, or `calibrate`, the number of streams to read a float32 model's
     ranges off.
 
     Raises InputError for another format or, unless `force`, a model past the recipe's targets, RunError for an
-    unfinished run or one without an int8 model, WakewrightError when the file does not give what was trained: nothing
-    is left behind then. DiskFull leaves none but whole files.
+    unfinished run or one without an int8 model, MissingPackage, WakewrightError when the file does not give what was
+    trained: nothing is left behind then. DiskFull leaves none but whole files.
     """
     if to not in FORMATS:
         raise InputError(f"cannot export to {to!r}", got=f"--to {to}", do="choose one of: " + ", ".join(FORMATS))
@@ -177,12 +178,26 @@ def _openwakeword(wish: Wish) -> list[Path]:
     return paths
 
 
+def _espdl(wish: Wish) -> list[Path]:
+    model, about = registry.load(wish.run.require("model.pt")), _metadata(wish.run)
+    if model.frontend != "micro":
+        raise InputError(
+            f"{wish.run.recipe.model.name} runs on no microcontroller",
+            got="a head on the speech embedding",
+            do="train a tiny model: --for esp32",
+        )
+    board = wish.run.recipe.targets.board if wish.run.recipe.targets else "esp32-s3"
+    frames = MicroFrontend().push(_golden(wish.run))
+    return espdl.write(model, frames, wish.out, identifier(about["wake_word"]), board)
+
+
 FORMATS: dict[str, Callable[[Wish], list[Path]]] = {
     "onnx": _onnx,
     "tflite": _tflite,
     "esphome": _esphome,
     "c": _c,
     "openwakeword": _openwakeword,
+    "espdl": _espdl,
 }
 """Formats that `export_run` writes."""
 ON_DEVICE = ("tflite", "esphome", "c")

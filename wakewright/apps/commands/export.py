@@ -11,7 +11,9 @@ import typer
 def export(
     run: Annotated[Path, typer.Argument(help="The run: its folder, or a file in it.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder to write into.")],
-    to: Annotated[str, typer.Option(metavar="FORMAT", help="onnx, openwakeword, esphome, tflite or c.")] = "onnx",
+    to: Annotated[
+        str, typer.Option(metavar="FORMAT", help="onnx, openwakeword, esphome, tflite, c, espdl.")
+    ] = "onnx",
     calibrate: Annotated[
         int,
         typer.Option(min=0, metavar="N", help="Make int8 of a model trained in float32: N streams give its ranges."),
