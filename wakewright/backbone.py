@@ -7,12 +7,11 @@ them when it is called again.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from wakewright import __version__
 from wakewright.core.compose import commented
@@ -24,12 +23,10 @@ from wakewright.core.progress import Progress
 from wakewright.core.recipe import Engine, Model, Pretrain, Recipe, Train
 from wakewright.data import corpora, spoken, store
 from wakewright.data import parts as scenes
-from wakewright.data.batches import Geometry, Sampler
-from wakewright.models import backbone, registry
-from wakewright.train import teach
+from wakewright.models import backbone as files
+from wakewright.models import registry
+from wakewright.train import general
 
-STEPS = 8
-"""Outputs each window gives beyond the first, as in the training of a phrase."""
 FRONTS = ("micro", "speech_embedding")
 NO_PHRASE = "wakewright"
 """What stands in the recipe for a phrase: it is not spoken, and sentences are kept clear of it."""
@@ -62,29 +59,13 @@ def train(recipe: Recipe, out: Path, licences: Sequence[str], progress: Progress
         learnt, unheard = _split(corpora.scan(recipe.background) + spoken.speak_sentences(recipe, progress), recipe)
         heard = _heard(out, "train", learnt, recipe, progress)
         others = _heard(out, "unheard", unheard, recipe, progress)
-        torch.set_num_threads(1)
-        torch.manual_seed(recipe.seed)
-        model = registry.create(registry.Dimensions(recipe.model.name, recipe.model.width))
-        geometry = Geometry(model.receptive_field, model.stride, STEPS)
-        sampler = Sampler(heard, learnt, "micro", geometry, recipe.train, recipe.augment, seed=recipe.seed)
-        imitation = teach.Imitation.of(sampler, heard)
         work = fingerprint(recipe.model.model_dump(), recipe.train.model_dump(), recipe.seed)
-        with progress.stage("imitate", settings.steps, "steps") as bar:
-            teach.pretrain(
-                model,
-                imitation,
-                sampler,
-                settings.steps,
-                settings.lr,
-                seed=recipe.seed,
-                path=out / f"{work}.pt",
-                bar=bar,
-            )
+        body, likeness = general.learn(recipe, settings, learnt, heard, others, out / f"{work}.pt", progress)
         about = _about(recipe, settings, learnt, unheard, heard.seconds, licences)
-        about |= teach.likeness(model.eval(), imitation, others)
-        done = out / backbone.file_name(model.dims)
-        backbone.write(done, backbone.Backbone(model.dims, backbone.body(model), imitation.scale, about))
-        write_text(done.with_suffix(".md"), card(model.dims, about))
+        about |= likeness
+        done = out / files.file_name(body.dims)
+        files.write(done, dataclasses.replace(body, about=about))
+        write_text(done.with_suffix(".md"), card(body.dims, about))
     return done
 
 

@@ -23,6 +23,7 @@ RANK = {
     "train": 4,
     "export": 4,
     "pipeline": 5,
+    "backbone": 5,
     "apps": 6,
 }
 ONLY_UNDER = {
@@ -43,6 +44,7 @@ ONE_FILE = {
     "ai_edge_litert.schema_py_generated",
     "flatbuffers",
     "onnx",
+    "safetensors",
     "tflite_micro",
 }
 """Optional or engine packages, or parts of one; each is known to one file only."""

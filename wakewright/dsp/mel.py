@@ -77,16 +77,15 @@ def _without_end(path: Path) -> tuple[bytes, np.float32]:
 
     The end is max(x, max over everything(x) - range). Raises AudioError for a model that ends otherwise.
     """
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
+    from wakewright.dsp.tflite_schema import code, pack, parse, schema  # a tenth of a second that live audio spares
 
-    model: Any = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes()))
+    model = parse(path.read_bytes())
     graph = model.subgraphs[0]
     made_by = {int(tensor): operator for operator in graph.operators for tensor in operator.outputs}
 
-    def step(tensor: int, *codes: int) -> Any:
+    def step(tensor: int, kind: int) -> Any:
         operator = made_by.get(int(tensor))
-        if operator is None or model.operatorCodes[operator.opcodeIndex].builtinCode not in codes:
+        if operator is None or code(model, operator) != kind:
             raise AudioError(
                 f"{path} is not the mel model of the shared speech embedding",
                 got="it does not end by limiting its dynamic range",
@@ -100,6 +99,4 @@ def _without_end(path: Path) -> tuple[bytes, np.float32]:
     lowered = step(floor, kinds.SUB)
     limit = model.buffers[graph.tensors[lowered.inputs[1]].buffer].data
     graph.outputs = [values]
-    builder = flatbuffers.Builder(1 << 20)
-    builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output()), np.frombuffer(limit.tobytes(), np.float32)[0]
+    return pack(model), np.frombuffer(limit.tobytes(), np.float32)[0]

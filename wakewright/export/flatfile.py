@@ -10,10 +10,10 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-import ai_edge_litert.schema_py_generated as schema
-import flatbuffers
 import numpy as np
 from numpy.typing import NDArray
+
+from wakewright.dsp.tflite_schema import Builder, code, pack, parse, schema
 
 ALIGNMENT = 16
 """Bytes that constants are aligned to, as the schema asks: microcontrollers read them in place."""
@@ -77,7 +77,7 @@ class _Constant(schema.BufferT):  # type: ignore[misc]
         return int(schema.BufferEnd(builder))
 
 
-class _Builder(flatbuffers.Builder):  # type: ignore[misc]
+class _Builder(Builder):  # type: ignore[misc]
     """Writes equal vectors once: every channel of every layer has a zero point of 0."""
 
     def __init__(self) -> None:
@@ -164,9 +164,7 @@ class Flatfile:
             self._operate(self._main, "CALL_ONCE", [], [], {"initSubgraphIndex": 1})
             self._main.operators.insert(0, self._main.operators.pop())
         self._model.subgraphs = graphs
-        builder = _Builder()
-        builder.Finish(self._model.Pack(builder), b"TFL3")
-        return bytes(builder.Output())
+        return pack(self._model, _Builder())
 
     def _value(self, name: str, shape: Sequence[int], number: Quantised | None, dtype: Any = None) -> Value:
         dtype = dtype or (np.float32 if number is None else np.int8)
@@ -265,17 +263,14 @@ class Graph:
 
 def read(data: bytes) -> list[Graph]:
     """The graphs of a TFLite file. Raises ValueError for anything else."""
-    if data[4:8] != b"TFL3":
-        raise ValueError("not a TFLite file")
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    model = parse(data)
     names = {number: name for name, number in vars(schema.BuiltinOperator).items() if isinstance(number, int)}
-    codes = [names[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in model.operatorCodes]
     graphs = []
     for graph in model.subgraphs:
         shapes = [[] if t.shape is None else list(map(int, t.shape)) for t in graph.tensors]
         operators = tuple(
             Operator(
-                codes[o.opcodeIndex],
+                names[code(model, o)],
                 _indices(o.inputs),
                 _indices(o.outputs),
                 shapes[_indices(o.outputs)[0]][-1]
