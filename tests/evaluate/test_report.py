@@ -18,7 +18,7 @@ from wakewright.evaluate.metrics import Negatives, Span, Trial, collect_negative
 from wakewright.evaluate.page import html_page
 from wakewright.evaluate.report import terminal_table, write_report
 from wakewright.evaluate.result import History, Rate, Result, Sample, rate, read_result, share, write_result
-from wakewright.evaluate.summarise import licences, summarise, training_history
+from wakewright.evaluate.summarise import backbone_licences, licences, summarise, training_history
 from wakewright.evaluate.wording import number, rate_text, share_text
 
 EVIL = "<script>alert('hey')</script>"
@@ -284,6 +284,10 @@ def test_the_licences_of_what_it_learnt_from_are_listed(result: Result) -> None:
     page = html_page(dataclasses.replace(result, licences=found))
     assert "not to be &lt;sold&gt;" in page
     assert "not to be" not in html_page(result)
+    assert backbone_licences(None) == ()
+    told = backbone_licences({"recordings": ["CC-BY-4.0 (a corpus)"], "voices": ["flite: BSD-like"], "people": 3})
+    assert [one.licence for one in told] == ["CC-BY-4.0 (a corpus)", "flite: BSD-like"]
+    assert "<td>backbone</td><td>CC-BY-4.0 (a corpus)</td>" in html_page(dataclasses.replace(result, licences=told))
 
 
 def test_no_curve_is_drawn_where_the_sound_is_too_short_for_one() -> None:

@@ -94,7 +94,7 @@ def test_a_backbone_is_begun_from_and_measured(
     torch.manual_seed(8)
     other = registry.create(registry.Dimensions("mixednet"))
     scale = backbone.Scale(np.full(96, 2.0, np.float32), np.full(96, 3.0, np.float32))
-    backbone.write(path, backbone.Backbone(other.dims, backbone.body(other), scale, {}))
+    backbone.write(path, backbone.Backbone(other.dims, backbone.body(other), scale, {"recordings": ["CC0"]}))
     steps: list[int] = []
     scales: list[backbone.Scale] = []
 
@@ -108,6 +108,7 @@ def test_a_backbone_is_begun_from_and_measured(
     _, frozen = session._pretrained(model, session._sampler(recipe, model), recipe)
     assert frozen == 7
     assert steps == [], "it has learnt to hear already"
+    assert session.run.record["backbone"] == {"name": "mixednet-1", "recordings": ["CC0"]}
     begun_body, its_body = backbone.body(model), backbone.body(other)
     assert all(torch.equal(begun_body[name], its_body[name]) for name in its_body)
     assert [line["step"] for line in session.run.metrics() if line["stage"] == "pretrain"] == [0]

@@ -25,7 +25,7 @@ from wakewright.evaluate.calibrate import Calibration, calibrate
 from wakewright.evaluate.metrics import Negatives, Trial
 from wakewright.evaluate.report import write_report
 from wakewright.evaluate.result import Result, Sample, read_result
-from wakewright.evaluate.summarise import int8_forms, licences, summarise, training_history
+from wakewright.evaluate.summarise import backbone_licences, int8_forms, licences, summarise, training_history
 
 SNRS_DB = (10.0, 5.0)
 """Levels of the phrase above the background that misses are counted at, besides the usual and the hard ones."""
@@ -134,7 +134,8 @@ def publish(run: Run, result: Result) -> Result:
         history=training_history(run.metrics()),
         forms=int8_forms(run.metrics()),
         advice=tuple(run.record.get("advice", ())),
-        licences=licences(Manifest.read(run.require("manifest-train.jsonl"))),
+        licences=licences(Manifest.read(run.require("manifest-train.jsonl")))
+        + backbone_licences(run.record.get("backbone")),
         created=record.now(),
     )
     write_report(result, run.folder)

@@ -262,7 +262,7 @@ def _licences(result: Result) -> str:
     """Under which licences the clips were that the model learnt from."""
     if not result.licences:
         return ""
-    rows = [[escape(one.source), escape(one.licence), str(one.clips)] for one in result.licences]
+    rows = [[escape(one.source), escape(one.licence), str(one.clips or "")] for one in result.licences]
     return "<h2>Licences of what it learnt from</h2>" + _table(["source", "licence", "clips"], rows)
 
 

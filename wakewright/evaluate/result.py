@@ -165,6 +165,7 @@ class Licence:
     licence: str
     """As the engine or corpus states it."""
     clips: int
+    """How many; 0 where the run's backbone learnt from them and not the run."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -219,6 +220,12 @@ def licences(clips: Manifest) -> tuple[Licence, ...]:
     """Every source and licence among the clips with its number of clips, by name."""
     counts = Counter((clip.source, clip.licence or UNSTATED) for clip in clips)
     return tuple(Licence(source, licence, count) for (source, licence), count in sorted(counts.items()))
+
+
+def backbone_licences(about: Mapping[str, Any] | None) -> tuple[Licence, ...]:
+    """Licences of what a run's backbone learnt from, by what the backbone says of itself; nothing without one."""
+    stated = [*about.get("recordings", ()), *about.get("voices", ())] if about else []
+    return tuple(Licence("backbone", licence, 0) for licence in stated)
 
 
 HISTORY = {"loss": "loss", "val_frr": "missed on validation voices"}

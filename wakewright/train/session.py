@@ -160,6 +160,7 @@ class Session:
             )
             return None
         start.begin(model)
+        self.run.note(backbone={"name": f"{start.dims.name}-{start.dims.width:g}", **start.about})
         return start
 
     def _imitate(
