@@ -58,6 +58,8 @@ class Model(Node):
     width: PositiveFloat = 1.0
     """Multiplies the channels of a tiny model's trunk (tau, 1 to 8, of bc_resnet), or of the head on the speech
     embedding."""
+    hidden: PositiveInt = 64
+    """Values of a tiny model's last temporal layer, whose weights are most of a small model: 16 * 16 for each."""
 
 
 class Voices(Node):

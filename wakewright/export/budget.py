@@ -83,7 +83,7 @@ def of_recipe(recipe: Recipe) -> Budget | None:
     if registry.frontend_of(recipe.model.name) != "micro":
         return None
     with torch.random.fork_rng():
-        model = registry.create(registry.Dimensions(recipe.model.name, recipe.model.width)).eval()
+        model = registry.create(registry.Dimensions.of(recipe.model)).eval()
         quantised.prepare(model)
         with torch.no_grad():
             model(torch.rand(1, model.receptive_field, model.channels))

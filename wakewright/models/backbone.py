@@ -54,7 +54,8 @@ class Backbone:
     def begin(self, model: Any) -> None:
         """Put these weights into the body of `model`, which keeps its own head. Raises RunError for another model."""
         own = {name for name in model.state_dict() if name.startswith(BODY)}
-        if model.dims != self.dims or own != self.weights.keys():
+        same = (model.dims.name, model.dims.width) == (self.dims.name, self.dims.width)
+        if not same or own != self.weights.keys():
             raise RunError(
                 "the backbone is for another model",
                 got=f"one for {self.dims.name} of width {self.dims.width:g}",

@@ -6,13 +6,14 @@ import dataclasses
 import importlib
 import io
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor, nn
 
 from wakewright.core.errors import RunError
 from wakewright.core.files import write_bytes
+from wakewright.core.recipe import Model
 from wakewright.models import quantised
 from wakewright.models.layers import Chain, State
 
@@ -25,6 +26,13 @@ class Dimensions:
     """Name in the registry."""
     width: float = 1.0
     """Multiplies the channels of a tiny model's trunk, or of the head on the speech embedding."""
+    hidden: int = 64
+    """Values of a tiny model's last temporal layer."""
+
+    @classmethod
+    def of(cls, model: Model) -> Self:
+        """As a recipe describes the model."""
+        return cls(model.name, model.width, model.hidden)
 
 
 class StreamingModel(Protocol):

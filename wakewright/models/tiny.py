@@ -17,8 +17,8 @@ from wakewright.models.registry import Dimensions
 
 TAPS = 16
 """Moments the temporal layer sees, spaced as nearly as steps allow like the embedding's own."""
-NARROW, HIDDEN = 16, 64
-"""Values per moment, and of the temporal layer: however wide the trunk, what they see are the same 96 channels."""
+NARROW = 16
+"""Values per moment: however wide the trunk, what they see are the same 96 channels."""
 INPUT_SCALE = 1.0 / 26.0
 """Brings the micro front end's 0..26 to 0..1."""
 LOGIT_LIMIT = 8.0
@@ -28,13 +28,13 @@ LOGIT_LIMIT = 8.0
 class TinyHead(nn.Module):
     """(batch, steps, 96) -> (batch, steps) logits, looking at every `spacing`-th step."""
 
-    def __init__(self, spacing: int) -> None:
+    def __init__(self, spacing: int, hidden: int) -> None:
         super().__init__()
         self.hide = nn.Dropout1d(0.0)
         self.project = StreamConv(embedding.CHANNELS, NARROW, 1, norm=False)
-        self.temporal = StreamConv(NARROW, HIDDEN, TAPS, dilation=spacing, norm=False)
+        self.temporal = StreamConv(NARROW, hidden, TAPS, dilation=spacing, norm=False)
         self.dropout = nn.Dropout(0.3)
-        self.last = StreamConv(HIDDEN, 1, 1, norm=False, activate=False, limit=LOGIT_LIMIT)
+        self.last = StreamConv(hidden, 1, 1, norm=False, activate=False, limit=LOGIT_LIMIT)
 
     def forward(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, steps, 96) -> (batch, steps)."""
@@ -63,7 +63,7 @@ class TinyModel(nn.Module):
         self.trunk = trunk
         self.dropout = nn.Dropout(0.1)
         self.readout = StreamConv(trunk.outputs, embedding.CHANNELS, 1, norm=False, activate=False, limit=LIMIT)
-        self.head = TinyHead(spacing)
+        self.head = TinyHead(spacing, dims.hidden)
 
     @property
     def last(self) -> StreamConv:

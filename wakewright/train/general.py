@@ -34,7 +34,7 @@ def learn(
     """
     torch.set_num_threads(1)
     torch.manual_seed(recipe.seed)
-    model = registry.create(registry.Dimensions(recipe.model.name, recipe.model.width))
+    model = registry.create(registry.Dimensions.of(recipe.model))
     geometry = Geometry(model.receptive_field, model.stride, STEPS)
     sampler = Sampler(heard, clips, model.frontend, geometry, recipe.train, recipe.augment, seed=recipe.seed)
     imitation = teach.Imitation.of(sampler, heard)

@@ -107,7 +107,7 @@ class Session:
     def _fit(self, name: str, recipe: Recipe, objective: objectives.Objective) -> Any:
         torch.set_num_threads(1)
         torch.manual_seed(recipe.seed)
-        dims = registry.Dimensions(recipe.model.name, recipe.model.width)
+        dims = registry.Dimensions.of(recipe.model)
         model = teach.beginner(dims, self.store, recipe.train)
         sampler = self._sampler(recipe, model)
         folder = self.run.checkpoints_dir / name
