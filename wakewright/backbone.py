@@ -147,8 +147,9 @@ def card(dims: registry.Dimensions, about: Mapping[str, Any]) -> str:
         f"| made | {about['made']}, wakewright {about['version']}: `wakewright backbone train`, {about['steps']:,} "
         f"steps, seed {about['seed']} |",
         f"| heard | {about['hours_heard']:.1f} h in rooms and noise: {about['hours_real']:.2f} h of "
-        f"{about['people']} people {about['real_copies']} times over, {about['sentences']:,} synthetic sentences |",
-        f"| on {about['unheard_people']} people it never heard | cosine to the embedding {about['cosine']:.3f}, R2 "
+        f"{about['people']} speakers, recordings of unnamed ones counted singly, {about['real_copies']} times over; "
+        f"{about['sentences']:,} synthetic sentences |",
+        f"| on {about['unheard_people']} speakers it never heard | cosine to the embedding {about['cosine']:.3f}, R2 "
         f"{about['r2']:.3f}, over {about['unheard_hours']:.2f} h |",
         f"| licences of the recordings | {'; '.join(about['recordings']) or 'no recordings'} |",
         f"| voices | {'; '.join(about['voices']) or 'none'} |",
