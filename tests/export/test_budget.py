@@ -22,7 +22,7 @@ def test_the_default_for_an_esp32_s3_is_smaller_than_esphomes_own_alexa() -> Non
     assert found.arena.bytes < 22_348
     assert recipe.targets is not None
     assert found.past(recipe.targets) == []
-    assert found.parameters == registry.parameters(registry.create(registry.Dimensions("mixednet", 0.25)))
+    assert found.parameters == registry.parameters(registry.create(registry.Dimensions.of(recipe.model)))
 
 
 @pytest.mark.parametrize("target", ["esp32", "esp32-s3", "rp2040"])

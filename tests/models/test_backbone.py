@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from wakewright.core.compose import load_recipe
 from wakewright.core.errors import RunError
 from wakewright.models import backbone, registry
 from wakewright.models.backbone import Backbone, Scale
@@ -79,3 +80,19 @@ def test_a_newer_format_is_refused(written: tuple[Path, Backbone], tmp_path: Pat
     save_file(load_file(written[0]), newer, {"wakewright": json.dumps(header)})
     with pytest.raises(RunError, match="a newer wakewright"):
         backbone.read(newer)
+
+
+@pytest.mark.parametrize("target", ["esp32", "esp32-s3", "rp2040"])
+def test_every_device_preset_begins_from_a_backbone_that_ships(target: str) -> None:
+    recipe = load_recipe(phrase="hey katya", layers=[target])
+    assert recipe.train.pretrain is not None
+    assert recipe.train.pretrain.backbone == "shipped"
+    dims = registry.Dimensions.of(recipe.model)
+    found = backbone.shipped(dims)
+    assert found is not None
+    found.begin(registry.create(dims))
+    assert found.about["r2"] > 0.25, "it hears people it never heard much as the speech embedding does"
+    assert (backbone.SHIPPED / backbone.file_name(dims)).stat().st_size < 1_000_000
+    assert (
+        f"R2 {found.about['r2']:.3f}" in (backbone.SHIPPED / backbone.file_name(dims)).with_suffix(".md").read_text()
+    )
