@@ -260,3 +260,11 @@ def test_raw_audio_on_standard_input_is_read_as_it_comes_and_wav_whole(tmp_path:
     with pytest.raises(AudioError) as broken:
         list(listen.from_stream(io.BytesIO(b"RIFF but no more")))
     assert "standard input" in str(broken.value)
+
+
+@pytest.mark.parametrize("words", [["backbone"], ["backbone", "list"]])
+def test_the_backbones_that_ship_are_listed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(words) == 0
+    told = capsys.readouterr().out
+    assert "mixednet" in told
+    assert "0.375" in told

@@ -17,6 +17,12 @@ app = typer.Typer(
 Folders = Annotated[list[str] | None, typer.Option(metavar="DIR", help="Folder of it; may be given several times.")]
 
 
+@app.callback(invoke_without_command=True)
+def _backbone(context: typer.Context) -> None:
+    if context.invoked_subcommand is None:
+        list_backbones()
+
+
 @app.command("list")
 def list_backbones() -> None:
     """Those that ship: for which model, from how much speech, how like the speech embedding."""
@@ -25,12 +31,18 @@ def list_backbones() -> None:
 
     from wakewright.models import backbone
 
-    table = Table("model", "width", "hours heard", "people", "cosine", "R2", title="backbones", title_justify="left")
+    table = Table(
+        "model", "width", "hours heard", "speakers", "cosine", "R2", title="backbones", title_justify="left"
+    )
     for path in sorted(backbone.SHIPPED.glob("*.safetensors")):
         found = backbone.read(path)
         about = found.about
         row = (about["hours_heard"], about["people"], about["cosine"], about["r2"])
-        table.add_row(found.dims.name, f"{found.dims.width:g}", *map(str, row))
+        table.add_row(
+            found.dims.name,
+            f"{found.dims.width:g}",
+            *(str(value) if isinstance(value, int) else f"{value:.3g}" for value in row),
+        )
     Console().print(table)
 
 
