@@ -56,10 +56,10 @@ def test_values_are_carried_over_by_the_time_they_are_known() -> None:
 
 def test_statistics_are_those_of_the_decoded_frames(toy: Any) -> None:
     track = toy.store().tracks["speech_embedding"]
-    mean, std = teach.statistics(track)
+    scale = teach.statistics(track)
     frames = track.frames.astype(np.float32)
-    np.testing.assert_allclose(mean, frames.mean(axis=0), rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(std, frames.std(axis=0), rtol=1e-4)
+    np.testing.assert_allclose(scale.mean, frames.mean(axis=0), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(scale.std, frames.std(axis=0), rtol=1e-4)
 
 
 def test_soft_labels_are_the_teachers_answers_made_softer(toy: Any) -> None:
