@@ -27,7 +27,7 @@ from wakewright.evaluate import measure
 from wakewright.evaluate.result import Result
 from wakewright.export import budget, onnx, tflite
 from wakewright.export.file_model import FileModel
-from wakewright.models import quantised, registry
+from wakewright.models import backbone, quantised, registry
 from wakewright.train import screen
 from wakewright.train.qat import Rounding
 from wakewright.train.session import Session
@@ -50,7 +50,9 @@ def train(
     advice = adviser.render(adviser.advise(recipe))
     for line in advice:
         progress.say(line)
-    Rounding.of(recipe)  # refused before anything is spoken
+    Rounding.of(recipe)  # refused before anything is spoken, as is a backbone that does not fit
+    if recipe.train.pretrain is not None:
+        backbone.find(recipe.train.pretrain.backbone, registry.Dimensions.of(recipe.model))
     for line in _past_targets(recipe):
         progress.say(f"! {line}")
     found = spoken.gather(recipe)

@@ -20,6 +20,7 @@ from wakewright.core.run import Run
 from wakewright.data import parts as scenes
 from wakewright.data import spoken as spoken_words
 from wakewright.data import streams
+from wakewright.models import backbone
 
 TINY = """
 base: quick
@@ -141,6 +142,16 @@ def test_no_voice_installed(capsys: pytest.CaptureFixture[str], tmp_path: Path) 
 def test_an_engine_that_is_none(capsys: pytest.CaptureFixture[str]) -> None:
     message = refused(["train", "hey katya", "voices.engines=[espek]"], 2, capsys)
     assert "voices.engines: no such engine\n  got: 'espek'\n  do:  did you mean 'espeak'?" in message
+
+
+def test_a_backbone_that_cannot_be_begun_from(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    words = ["train", "hey katya", "--for", "esp32-s3"]
+    nowhere = tmp_path / "nowhere.safetensors"
+    assert "no backbone at" in refused([*words, f"train.pretrain.backbone={nowhere}"], 2, capsys)
+    wide = backbone.SHIPPED / "mixednet-1.safetensors"
+    message = refused([*words, f"train.pretrain.backbone={wide}"], 2, capsys)
+    assert "the backbone is for another model\n  got: one for mixednet of width 1\n" in message
+    assert "width 0.375" in message
 
 
 def test_nothing_to_stay_silent_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,15 +51,24 @@ class Backbone:
     about: dict[str, Any]
     """What it learnt from, for how long, and how like the embedding it is on people it never heard."""
 
-    def begin(self, model: Any) -> None:
-        """Put these weights into the body of `model`, which keeps its own head. Raises RunError for another model."""
-        own = {name for name in model.state_dict() if name.startswith(BODY)}
-        same = (model.dims.name, model.dims.width) == (self.dims.name, self.dims.width)
-        if not same or own != self.weights.keys():
+    def fit_for(self, dims: Dimensions) -> Backbone:
+        """This backbone, if it is one for models of these dimensions. Raises RunError when it is not."""
+        if (dims.name, dims.width) != (self.dims.name, self.dims.width):
             raise RunError(
                 "the backbone is for another model",
                 got=f"one for {self.dims.name} of width {self.dims.width:g}",
-                do=f"train one for {model.dims.name} of width {model.dims.width:g}: wakewright backbone train",
+                do=f"train one for {dims.name} of width {dims.width:g}: wakewright backbone train",
+            )
+        return self
+
+    def begin(self, model: Any) -> None:
+        """Put these weights into the body of `model`, which keeps its own head. Raises RunError for another model."""
+        self.fit_for(model.dims)
+        if body(model).keys() != self.weights.keys():
+            raise RunError(
+                "the backbone is not whole",
+                got=f"{len(self.weights)} of the {len(body(model))} tensors of a {self.dims.name}",
+                do="train it anew: wakewright backbone train",
             )
         model.load_state_dict(self.weights, strict=False)
 
@@ -73,6 +82,16 @@ def shipped(dims: Dimensions) -> Backbone | None:
     """The backbone in the package for models of these dimensions; None where there is none."""
     path = SHIPPED / file_name(dims)
     return read(path) if path.is_file() else None
+
+
+def find(name: str | None, dims: Dimensions) -> Backbone | None:
+    """What a recipe's `pretrain.backbone` names for models of these dimensions; None where it names or there is none.
+
+    Raises RunError for a file that cannot be used for them.
+    """
+    if name is None:
+        return None
+    return shipped(dims) if name == "shipped" else read(Path(name).expanduser()).fit_for(dims)
 
 
 def body(model: Any) -> dict[str, torch.Tensor]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,8 +24,6 @@ from wakewright.train.validation import validate
 
 PHRASE_SHARE = 0.06
 """Share of a batch of pretraining that holds the phrase: there it is speech that is learnt, most of it real."""
-SHIPPED = "shipped"
-"""Name in a recipe of the backbone that comes with the package."""
 TEACHER_STEPS = 2000
 """Steps for a teacher's head, which learns in seconds; never more than the model itself gets."""
 
@@ -149,15 +146,13 @@ class Session:
 
     def _backbone(self, model: Any, settings: Pretrain) -> Backbone | None:
         """The backbone that the recipe asks for, its weights put into the model; None for a start from nothing."""
-        if settings.backbone is None:
-            return None
-        shipped = settings.backbone == SHIPPED
-        start = backbone.shipped(model.dims) if shipped else backbone.read(Path(settings.backbone).expanduser())
+        start = backbone.find(settings.backbone, model.dims)
         if start is None:
-            self.progress.say(
-                f"no backbone ships for {model.dims.name} of width {model.dims.width:g}: "
-                f"it learns to hear on this run's own streams first, {settings.steps:,} steps"
-            )
+            if settings.backbone is not None:
+                self.progress.say(
+                    f"no backbone ships for {model.dims.name} of width {model.dims.width:g}: "
+                    f"it learns to hear on this run's own streams first, {settings.steps:,} steps"
+                )
             return None
         start.begin(model)
         self.run.note(backbone={"name": f"{start.dims.name}-{start.dims.width:g}", **start.about})
