@@ -155,7 +155,9 @@ class Session:
                 )
             return None
         start.begin(model)
-        self.run.note(backbone={"name": f"{start.dims.name}-{start.dims.width:g}", **start.about})
+        name = f"{start.dims.name}-{start.dims.width:g}"
+        self.progress.say(f"begins from the backbone {name}: it can hear, and has the phrase to learn")
+        self.run.note(backbone={"name": name, **start.about})
         return start
 
     def _imitate(
