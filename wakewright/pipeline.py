@@ -51,7 +51,7 @@ def train(
     for line in advice:
         progress.say(line)
     Rounding.of(recipe)  # refused before anything is spoken, as is a backbone that does not fit
-    if recipe.train.pretrain is not None:
+    if recipe.train.pretrain is not None and resume is None:  # a finished run needs it no more
         backbone.find(recipe.train.pretrain.backbone, registry.Dimensions.of(recipe.model))
     for line in _past_targets(recipe):
         progress.say(f"! {line}")

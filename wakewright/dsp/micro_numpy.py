@@ -3,7 +3,7 @@
 It is what the C code can be checked against: window, fixed-point FFT, mel filterbank, noise reduction, automatic gain
 (PCAN, Wang et al., "Trainable Frontend For Robust and Far-Field Keyword Spotting", 2017) and logarithm, in the widths
 and with the roundings of TensorFlow Lite Micro's `microfrontend` and the 16-bit kissfft under it. It runs where the C
-code does not; where that runs it is four to six times as fast (benchmarks/micro_frontends.py), so all else uses that.
+code does not; where that runs it is some three times as fast (benchmarks/micro_frontends.py), so all else uses that.
 """
 
 from __future__ import annotations

@@ -215,7 +215,7 @@ def _within(targets: Targets, int8: Int8) -> None:
         raise InputError(
             "the model goes past the recipe's targets",
             got="; ".join(past),
-            do="train a smaller one (model.width=0.25), raise the targets, or export it all the same with --force",
+            do="train a smaller one (--for esp32-s3), raise the targets, or export it all the same with --force",
         )
 
 

@@ -74,7 +74,7 @@ class Backbone:
 
 
 def file_name(dims: Dimensions) -> str:
-    """The name that a backbone's file has among those shipped, such as mixednet-0.25.safetensors."""
+    """The name that a backbone's file has among those shipped, such as mixednet-0.375.safetensors."""
     return f"{dims.name}-{dims.width:g}.safetensors"
 
 

@@ -16,7 +16,7 @@ from wakewright.models.backbone import Backbone
 from wakewright.train import teach
 
 STEPS = 8
-"""Outputs each window gives beyond the first, as in the training of a phrase."""
+"""Outputs per window, as in the training of a phrase."""
 
 
 def learn(

@@ -49,7 +49,7 @@ def list_backbones() -> None:
 @app.command("train")
 def train(
     settings: Annotated[
-        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as model.width=0.25.")
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as model.width=0.375.")
     ] = None,
     speech: Folders = None,
     noise: Folders = None,
