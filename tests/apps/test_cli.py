@@ -262,6 +262,16 @@ def test_raw_audio_on_standard_input_is_read_as_it_comes_and_wav_whole(tmp_path:
     assert "standard input" in str(broken.value)
 
 
+def test_without_the_packages_of_training_it_says_which_extra_has_them() -> None:
+    code = (
+        "import sys; sys.modules['torch'] = None; from wakewright.apps.cli import main; sys.exit(main(['backbone']))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "got: no package torch\n  do:  pip install wakewright[train]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.parametrize("words", [["backbone"], ["backbone", "list"]])
 def test_the_backbones_that_ship_are_listed(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(words) == 0

@@ -16,7 +16,12 @@ import typer
 
 import wakewright
 from wakewright.apps.commands import backbone, budget, doctor, evaluate, export, listen, new, runs, train, voices
-from wakewright.core.errors import WakewrightError
+from wakewright.core.errors import MissingPackage, WakewrightError
+
+FOR_TRAINING = frozenset(
+    {"espeakng_loader", "matplotlib", "onnx", "pyroomacoustics", "safetensors", "scipy", "torch"}
+)
+"""Packages of the extra `train`: a detector runs without them, as the plain package is installed."""
 
 app = typer.Typer(
     name="wakewright",
@@ -62,6 +67,16 @@ def main(words: Sequence[str] | None = None) -> int:
     except WakewrightError as error:
         typer.echo(f"wakewright: {error}", err=True)
         return error.exit_code
+    except ModuleNotFoundError as error:
+        if error.name not in FOR_TRAINING:
+            raise
+        problem = MissingPackage(
+            "this command needs what training needs",
+            got=f"no package {error.name}",
+            do="pip install wakewright[train]",
+        )
+        typer.echo(f"wakewright: {problem}", err=True)
+        return problem.exit_code
     except SystemExit as end:
         return end.code if isinstance(end.code, int) else int(end.code is not None)
     except KeyboardInterrupt:
