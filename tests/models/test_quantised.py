@@ -108,3 +108,19 @@ def test_a_rounding_model_is_stored_as_one(tmp_path: Path) -> None:
     plain = registry.create(registry.Dimensions("mixednet", 0.25))
     registry.save(tmp_path / "plain.pt", plain)
     assert not quantised.is_prepared(registry.load(tmp_path / "plain.pt"))
+
+
+def test_rounding_agrees_with_torchs_own_but_for_borders_between_two_steps() -> None:
+    generator = torch.Generator().manual_seed(1)
+    rounds = FakeQuant()
+    rounds(torch.tensor([-0.7, 2.3]))
+    rounds.rounds, rounds.watches = True, False
+    scale, zero = rounds.scale_and_zero()
+    x = (3 * torch.randn(100_000, generator=generator)).requires_grad_()
+    upstream = torch.randn(len(x), generator=generator)
+    expected = torch.fake_quantize_per_tensor_affine(x, scale, zero, -128, 127)
+    found = rounds(x)
+    assert (found != expected).sum().item() <= 2
+    (wanted,) = torch.autograd.grad(expected, x, upstream)
+    (given,) = torch.autograd.grad(found, x, upstream)
+    assert (given != wanted).sum().item() <= 2

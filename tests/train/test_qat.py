@@ -101,3 +101,10 @@ def test_the_best_is_one_that_rounds_though_an_earlier_one_was_better(toy: Any, 
     )
     assert quantised.is_prepared(model)
     assert torch.load(tmp_path / "best.pt", weights_only=True)["step"] == 30
+
+
+def test_bfloat16_ends_where_rounding_begins(toy: Any, tmp_path: Path) -> None:
+    settings = toy.train(steps=45, batch_size=8, precision="bfloat16")
+    model = toy.fit(tmp_path, settings, name="mixednet", rounding=PLAN)
+    assert quantised.is_rounding(model)
+    assert all(value.dtype != torch.bfloat16 for value in model.state_dict().values())

@@ -244,7 +244,7 @@ class Train(Node):
     patience: Annotated[int, Field(ge=0)] = 0
     """Evaluations without a better checkpoint before training stops early; 0 never stops early."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the forward pass; bfloat16 pays on machines with AMX or on GPUs."""
+    """Arithmetic of the forward pass; bfloat16 pays on machines with AMX or on GPUs. Int8 is learnt in float32."""
     pretrain: Pretrain | None = None
     """Learn to imitate the speech embedding first; null starts from nothing."""
     distill: Distill | None = None

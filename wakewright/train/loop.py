@@ -121,7 +121,9 @@ def fit(
                     best, waited = Quality(math.inf, 1.0), 0
             for group in optimiser.param_groups:
                 group["lr"] = learning_rate(train, step)
-            with torch.autocast("cpu", torch.bfloat16, enabled=train.precision == "bfloat16"):
+            # bfloat16 has no more digits than int8 has steps: what is learnt with roundings is learnt in float32
+            short = train.precision == "bfloat16" and (rounding is None or step < rounding.start)
+            with torch.autocast("cpu", torch.bfloat16, enabled=short):
                 features, _ = model.features(_mixed(batch, train, seed, step))
                 logits, _ = model.classify(features)
             loss = objective(logits.float(), batch)
