@@ -82,6 +82,8 @@ class FakeQuant(nn.Module):
         if not self.rounds:
             return x
         scale, zero = self.scale_and_zero()
+        if not x.requires_grad:  # exported as it stands, for which it must be an operation that torch knows
+            return torch.fake_quantize_per_tensor_affine(x, scale, zero, -128, 127)
         rounded: Tensor = _Round.apply(x, scale, zero)  # type: ignore[no-untyped-call]
         return rounded
 
