@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 
 from wakewright.core.audio import Samples
-from wakewright.detect.policy import smooth
 from wakewright.dsp.embedding import model_folder
 from wakewright.dsp.frontend import create
 from wakewright.evaluate.metrics import Scores
@@ -91,7 +90,7 @@ class OpenEar:
             self._net.set_tensor(self._in["index"], frames[None, i - window : i])
             self._net.invoke()
             scores[i - 1] = self._net.get_tensor(self._out).ravel()[0]
-        return smooth(scores, 1)
+        return scores
 
 
 @functools.lru_cache(maxsize=2)

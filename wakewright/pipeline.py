@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wakewright import __version__
+from wakewright.core.audio import SAMPLE_RATE
 from wakewright.core.files import fingerprint, write_json
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
@@ -23,6 +24,7 @@ from wakewright.data import adviser, spoken, store
 from wakewright.data import parts as scenes
 from wakewright.data.parts import Parts, Scene
 from wakewright.detect.detector import METADATA_FORMAT
+from wakewright.dsp import frontend
 from wakewright.evaluate import measure
 from wakewright.evaluate.result import Result
 from wakewright.export import budget, onnx, tflite
@@ -216,6 +218,12 @@ def side_by_side(model: Any, recipe: Recipe, words: store.Store, others: store.S
     return {f"{name}_frr": validate(form, recipe, words, others)[0].frr for name, form in forms.items()}
 
 
+def _looked_at_s(model: Any) -> float:
+    """Seconds of audio that one score looks at."""
+    front = frontend.create(model.frontend)
+    return float(front.first_end + (model.receptive_field - 1) * front.hop) / SAMPLE_RATE
+
+
 def _export(run: Run, model: Any) -> None:
     """model.onnx, checked against torch, and metadata.json with a threshold yet to be calibrated.
 
@@ -238,6 +246,7 @@ def _export(run: Run, model: Any) -> None:
             "model_type": recipe.model.name,
             "frontend": model.frontend,
             "stride": model.stride,
+            "looked_at_s": _looked_at_s(model),
             "parameters": registry.parameters(model),
             "policy": recipe.policy.model_dump(),
             "training_config": recipe.train.model_dump(),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import subprocess
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 
 from wakewright.apps.cli import main, with_resume_value
-from wakewright.apps.commands import listen, runs
+from wakewright.apps.commands import runs
 from wakewright.apps.commands.train import _resume_words, compose
 from wakewright.core.audio import write_wav
 from wakewright.core.compose import load_recipe
@@ -246,20 +245,6 @@ def test_a_letter_that_the_console_lacks_does_not_break_it() -> None:
         check=False,
     )
     assert (done.returncode, b"phrase: ??????" in done.stdout) == (0, True)
-
-
-def test_raw_audio_on_standard_input_is_read_as_it_comes_and_wav_whole(tmp_path: Path) -> None:
-    samples = np.linspace(-0.9, 0.9, 4001).astype(np.float32)
-    write_wav(tmp_path / "a.wav", samples)
-    wav = (tmp_path / "a.wav").read_bytes()
-    from_wav = np.concatenate(list(listen.from_stream(io.BytesIO(wav))))
-    from_raw = np.concatenate(list(listen.from_stream(io.BytesIO(wav[44:] + b"\x01"))))  # an odd byte is dropped
-    np.testing.assert_allclose(from_wav, samples, atol=1e-4)
-    np.testing.assert_allclose(from_raw, samples, atol=1e-4)
-    assert list(listen.from_stream(io.BytesIO(b""))) == []
-    with pytest.raises(AudioError) as broken:
-        list(listen.from_stream(io.BytesIO(b"RIFF but no more")))
-    assert "standard input" in str(broken.value)
 
 
 def test_without_the_packages_of_training_it_says_which_extra_has_them() -> None:

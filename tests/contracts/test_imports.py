@@ -45,6 +45,7 @@ ONE_FILE = {
     "flatbuffers",
     "onnx",
     "safetensors",
+    "sounddevice",
     "tflite_micro",
 }
 """Optional or engine packages, or parts of one; each is known to one file only."""

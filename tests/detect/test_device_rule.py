@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wakewright.core.recipe import Policy
 from wakewright.detect import device_rule
 from wakewright.detect.policy import smooth
 
@@ -17,7 +18,7 @@ def test_the_detector_fires_exactly_when_the_device_does(threshold: float, windo
     scores = np.array(data.draw(st.lists(st.integers(0, 255), min_size=window, max_size=window)), np.uint8)
     cutoff = device_rule.cutoff_of(threshold, window)
     on_device = int(scores.sum()) > cutoff * window  # ESPHome's rule, in its own integers
-    mean = smooth(scores.astype(np.float32) / np.float32(256), window)[-1]
+    mean = smooth(scores.astype(np.float32) / np.float32(256), Policy(smoothing=window))[-1]
     assert (float(mean) >= device_rule.on_device(threshold, window)) == on_device
     if cutoff < 255 and on_device:
         assert float(mean) >= threshold - 1e-6

@@ -20,13 +20,24 @@ def fires(scores: list[float], policy: Policy = PLAIN, threshold: float = 0.7, h
 
 def test_smoothing_is_the_mean_of_the_last_scores_and_zeros_before() -> None:
     scores = np.array([0.3, 0.6, 0.9, 0.0, 0.0], np.float32)
-    np.testing.assert_allclose(smooth(scores, 3), [0.1, 0.3, 0.6, 0.5, 0.3], rtol=1e-6)
-    np.testing.assert_allclose(smooth(scores, 3, np.array([9, 0.3, 0.6], np.float32))[:2], [0.4, 0.5], rtol=1e-6)
-    assert smooth(scores, 1) is scores
+    three = Policy(smoothing=3)
+    np.testing.assert_allclose(smooth(scores, three), [0.1, 0.3, 0.6, 0.5, 0.3], rtol=1e-6)
+    past = np.array([9, 0.3, 0.6], np.float32)
+    np.testing.assert_allclose(smooth(scores, three, past)[:2], [0.4, 0.5], rtol=1e-6)
+    assert smooth(scores, Policy(smoothing=1)) is scores
     for steps in (1, 3, 5):
-        assert len(smooth(scores[:0], steps)) == 0
-    assert smooth(scores[:1], 5)[0] == pytest.approx(0.06)
-    assert smooth(scores, 3).dtype == np.float32
+        assert len(smooth(scores[:0], Policy(smoothing=steps))) == 0
+    assert smooth(scores[:1], Policy(smoothing=5))[0] == pytest.approx(0.06)
+    assert smooth(scores, three).dtype == np.float32
+
+
+def test_as_many_means_in_a_row_must_reach_the_threshold_as_are_asked_for() -> None:
+    policy = PLAIN.model_copy(update={"consecutive": 3})
+    assert fires([0.8, 0.8, 0.1, 0.8, 0.8, 0.8, 0.8], policy) == [5]
+    assert fires([0.8, 0.8], policy) == []
+    both = Policy(smoothing=2, consecutive=2)
+    scores = np.array([0.4, 0.8, 0.2, 0.6], np.float32)
+    np.testing.assert_allclose(smooth(scores, both), [0.0, 0.2, 0.5, 0.4], rtol=1e-6)
 
 
 def test_one_detection_per_excursion() -> None:
@@ -75,14 +86,21 @@ score = st.floats(0, 1, width=32)
     st.lists(score, max_size=120),
     st.lists(st.integers(0, 40), max_size=12),
     st.integers(1, 20),
+    st.integers(1, 6),
     st.floats(0.05, 0.95),
     st.sampled_from([0, 100, 700]),
     st.sampled_from([0, 250]),
 )
 def test_events_are_the_same_however_the_scores_are_cut(
-    scores: list[float], cuts: list[int], smoothing: int, threshold: float, cooldown: int, warmup: int
+    scores: list[float],
+    cuts: list[int],
+    smoothing: int,
+    consecutive: int,
+    threshold: float,
+    cooldown: int,
+    warmup: int,
 ) -> None:
-    policy = Policy(smoothing=smoothing, cooldown_ms=cooldown, warmup_ms=warmup)
+    policy = Policy(smoothing=smoothing, consecutive=consecutive, cooldown_ms=cooldown, warmup_ms=warmup)
     values = np.asarray(scores, np.float32)
     whole, events = PolicyState(policy, 30.0, threshold).push(values)
     state, at, parts, pieced = PolicyState(policy, 30.0, threshold), 0, [], []

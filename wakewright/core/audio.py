@@ -86,7 +86,8 @@ def duration(path: Path | str) -> float:
 
 
 _UNKNOWN_FRAMES = 2**62
-_UNKNOWN_BYTES = 0x7FFF0000  # a writer that could not seek leaves a size from here on, or 0
+UNKNOWN_BYTES = 0x7FFF0000
+"""A program that cannot seek leaves a size from here on in a WAV's header, or 0."""
 
 
 @contextlib.contextmanager
@@ -129,7 +130,7 @@ def _refuse_cut_off(path: Path) -> None:
                 stream.seek(declared + declared % 2, 1)
                 continue
             present = path.stat().st_size - stream.tell()
-            if present < declared < _UNKNOWN_BYTES:
+            if present < declared < UNKNOWN_BYTES:
                 raise _cut_off(path, f"{present} of {declared} bytes of sound")
             return
 

@@ -269,6 +269,8 @@ class Policy(Node):
 
     smoothing: PositiveInt = 5
     """Steps over which scores are averaged."""
+    consecutive: PositiveInt = 1
+    """Steps in a row whose averages must reach the threshold. ESPHome's firmware knows only 1."""
     release: Share = 0.3
     """After a detection the smoothed score must fall below this (or 3/7 of the threshold, if lower) first."""
     threshold: Share | None = None

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,17 @@ from wakewright.dsp.frontend import Frames
 
 PIECE = 30 * SAMPLE_RATE
 """Long audio is fed in pieces of this many samples, which bounds the memory."""
+BEFORE_S = 3.0
+"""Sound that a detection brings with it, before the moment it was recognised."""
+LOOKED_AT_S = 2.0
+"""What a score looks at, for a detector of an older version that does not say."""
 METADATA_FORMAT = 1
 NEEDED = ("original_wake_word", "threshold", "policy", "stride", "frontend")
 """Entries of metadata.json that a detector cannot do without."""
+
+
+def _nothing() -> Samples:
+    return np.zeros(0, np.float32)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,8 +47,17 @@ class Detection:
     phrase: str
     score: float
     """Smoothed score at that moment, at least the threshold."""
+    start: int
+    """First sample of the audio that this score looked at, 16 kHz, counted from the beginning of the stream."""
     sample: int
-    """Samples of audio heard when it was recognised, 16 kHz."""
+    """Samples of audio heard when it was recognised: one past the last that the score looked at."""
+    audio: Samples = dataclasses.field(default_factory=_nothing, repr=False, compare=False)
+    """(n,) what was heard up to that moment, `BEFORE_S` of it at most; later sound has not been heard yet."""
+
+    @property
+    def start_s(self) -> float:
+        """Seconds of audio before what was looked at."""
+        return self.start / SAMPLE_RATE
 
     @property
     def end_s(self) -> float:
@@ -49,7 +66,7 @@ class Detection:
 
 
 class Detector:
-    """Listens for one phrase in a stream of audio."""
+    """Listens for one phrase in a stream of audio. See listener for several phrases at once."""
 
     def __init__(
         self, model: Path, about: dict[str, Any], *, threshold: float | None = None, reference: bool = False
@@ -69,7 +86,11 @@ class Detector:
         self.first_step_s = (self._front.first_end + (self.stride - 1) * self._front.hop) / SAMPLE_RATE
         """Seconds of audio behind the first step."""
         self._state = PolicyState(self.policy, self.hop_s * 1000, self.threshold)
+        self._looked_at = round(about.get("looked_at_s", LOOKED_AT_S) * SAMPLE_RATE)
+        self._history = History(BEFORE_S)
         self._frames: NDArray[np.float32] = np.zeros((0, self._front.channels), np.float32)
+        self.current = 0.0
+        """Smoothed score of the newest step."""
 
     @classmethod
     def load(cls, path: Path | str, *, threshold: float | None = None, reference: bool = False) -> Detector:
@@ -108,15 +129,16 @@ class Detector:
         self._front.reset()
         self._network.reset()
         self._state.reset()
-        self._frames = self._frames[:0]
+        self._history.reset()
+        self._frames, self.current = self._frames[:0], 0.0
 
     def push(self, samples: Samples) -> list[Detection]:
         """(n,) float32 16 kHz, any n -> the detections they complete. Raises InputError for other samples."""
-        return [fire for piece in _pieces(samples) for fire in self._push(piece)[1]]
+        return [fire for piece in pieces(samples) for fire in self._push(piece)]
 
     def score(self, samples: Samples) -> Scores:
         """(n,) -> (steps,) smoothed scores; step i is complete at `first_step_s + i * hop_s`."""
-        parts = [self._push(piece)[0] for piece in _pieces(samples)]
+        parts = [self.score_frames(self._front.push(piece)) for piece in pieces(samples)]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
     def stream(self, audio: Samples | Iterable[Samples]) -> Iterator[Detection]:
@@ -125,8 +147,13 @@ class Detector:
         for piece in [audio] if isinstance(audio, np.ndarray) else audio:
             yield from self.push(piece)
 
-    def _push(self, samples: Samples) -> tuple[Scores, list[Detection]]:
-        return self._push_frames(self._front.push(samples))
+    def _push(self, samples: Samples) -> list[Detection]:
+        found = self.push_frames(self._front.push(samples))
+        return self._history.add(samples, found)
+
+    def push_frames(self, frames: Frames) -> list[Detection]:
+        """(n, channels) what the front end gives, for many detectors at once -> detections without their sound."""
+        return self._push_frames(frames)[1]
 
     def score_frames(self, frames: Frames) -> Scores:
         """(n, channels) what the front end would give -> (steps,) smoothed scores, as `score` gives of samples."""
@@ -140,11 +167,52 @@ class Detector:
         if not whole:
             return np.zeros(0, np.float32), []
         scores, fires = self._state.push(self._network(frames[:whole]))
+        self.current = float(scores[-1])
         first, hop = round(self.first_step_s * SAMPLE_RATE), round(self.hop_s * SAMPLE_RATE)
-        return scores, [Detection(self.phrase, f.score, first + f.step * hop) for f in fires]
+        ends = [first + fire.step * hop for fire in fires]
+        return scores, [
+            Detection(self.phrase, fire.score, max(0, end - self._looked_at), end)
+            for fire, end in zip(fires, ends, strict=True)
+        ]
 
 
-def _pieces(samples: Samples) -> Iterator[Samples]:
+class History:
+    """The last seconds of a stream, so that a detection can bring its sound with it."""
+
+    def __init__(self, seconds: float) -> None:
+        self._size = round(seconds * SAMPLE_RATE)
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new stream."""
+        self._ring = np.zeros(self._size, np.float32)
+        self.samples = 0
+        """How many were heard."""
+
+    def add(self, samples: Samples, found: Sequence[Detection]) -> list[Detection]:
+        """Hear (n,) more samples; gives the detections that they completed together with their sound."""
+        joined = np.concatenate([self.last(), samples]) if found else samples
+        self.samples += len(samples)
+        first = self.samples - len(joined)
+        kept = samples[-self._size :]
+        at = (self.samples - len(kept)) % self._size
+        end = min(len(kept), self._size - at)
+        self._ring[at : at + end] = kept[:end]
+        self._ring[: len(kept) - end] = kept[end:]
+        return [
+            dataclasses.replace(one, audio=joined[max(0, one.sample - self._size - first) : one.sample - first])
+            for one in found
+        ]
+
+    def last(self) -> Samples:
+        """(n,) what is kept, the newest last; less than it holds while little was heard."""
+        at = self.samples % self._size
+        whole = np.concatenate([self._ring[at:], self._ring[:at]])
+        return whole[max(0, self._size - self.samples) :]
+
+
+def pieces(samples: Samples) -> Iterator[Samples]:
+    """(n,) float32 samples in pieces of at most PIECE. Raises InputError for other samples."""
     if samples.dtype != np.float32 or samples.ndim != 1:
         raise InputError(
             "the detector takes (n,) float32 samples between -1 and 1, 16 kHz, one channel",

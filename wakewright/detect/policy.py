@@ -6,6 +6,7 @@ import dataclasses
 import math
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from wakewright.core.recipe import Policy
@@ -14,16 +15,24 @@ Scores = NDArray[np.float32]
 """(steps,) float32 probabilities."""
 
 
-def smooth(scores: Scores, steps: int, past: Scores | None = None) -> Scores:
-    """Mean of the last `steps` scores at each step: (n,) -> (n,).
+def smooth(scores: Scores, policy: Policy, past: Scores | None = None) -> Scores:
+    """What the threshold is held against at each step: (n,) raw scores -> (n,).
 
-    `past` holds the steps - 1 scores before the first; without it they count as 0.
+    The mean over the last `policy.smoothing` scores, and of the last `policy.consecutive` such means the least, so
+    that it reaches a threshold when that many have in a row. `past` holds at least the `reach(policy)` scores before
+    the first; without it they count as 0.
     """
-    if steps == 1 or not len(scores):
+    if not len(scores) or not reach(policy):
         return scores
-    before = np.zeros(steps - 1, np.float32) if past is None else past[-(steps - 1) :]
-    windows = np.lib.stride_tricks.sliding_window_view(np.concatenate([before, scores]), steps)
-    return np.asarray(windows.mean(axis=1), np.float32)
+    before = np.zeros(reach(policy), np.float32) if past is None else past[-reach(policy) :]
+    joined = np.concatenate([before, scores])
+    means = np.asarray(sliding_window_view(joined, policy.smoothing).mean(axis=1), np.float32)
+    return means if policy.consecutive == 1 else sliding_window_view(means, policy.consecutive).min(axis=1)
+
+
+def reach(policy: Policy) -> int:
+    """Scores before a step that bear upon it."""
+    return policy.smoothing - 1 + policy.consecutive - 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,14 +58,14 @@ class PolicyState:
 
     def reset(self) -> None:
         """Start a new stream."""
-        self._past = np.zeros(max(1, self.policy.smoothing - 1), np.float32)
+        self._past = np.zeros(max(1, reach(self.policy)), np.float32)
         self._step = 0
         self._armed = True
         self._quiet_until = self._warmup
 
     def push(self, scores: Scores) -> tuple[Scores, list[Fire]]:
         """(n,) raw scores -> (n,) smoothed scores and the detections among them."""
-        smoothed = smooth(scores, self.policy.smoothing, self._past)
+        smoothed = smooth(scores, self.policy, self._past)
         self._past = np.concatenate([self._past, scores])[-len(self._past) :]
         fires = []
         for step, score in enumerate(smoothed.tolist(), self._step):

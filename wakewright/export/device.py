@@ -8,6 +8,7 @@ import textwrap
 from typing import Any
 
 from wakewright import __version__
+from wakewright.core.errors import RunError
 from wakewright.detect import device_rule
 from wakewright.dsp import micro
 from wakewright.export.arena import Arena
@@ -36,8 +37,17 @@ class Device:
 
     @classmethod
     def of(cls, about: dict[str, Any], arena: Arena) -> Device:
-        """From a run's metadata, as calibrated through the int8 file."""
-        window = about["policy"]["smoothing"]
+        """From a run's metadata, as calibrated through the int8 file.
+
+        Raises RunError where the policy is one that the firmware does not know.
+        """
+        window, consecutive = about["policy"]["smoothing"], about["policy"].get("consecutive", 1)
+        if consecutive != 1:
+            raise RunError(
+                "ESPHome's firmware decides by the mean of a window alone",
+                got=f"policy.consecutive={consecutive}",
+                do="train with policy.consecutive=1 and a longer policy.smoothing",
+            )
         cutoff = device_rule.cutoff_of(about["threshold"], window)
         phrase, language = about["original_wake_word"], about["language"]
         return cls(identifier(about["wake_word"]), phrase, language, cutoff, window, about["stride"], arena)

@@ -59,8 +59,8 @@ def suspects(
     if guard is None or not candidates:
         return []
     head = _quick_head(run, manifest, store, progress)
-    smoothing = Policy().smoothing  # the head's steps are the embedding's, whatever the recipe's model
-    peaks = [trial.peak for trial in word_trials(head, words, smoothing)]
+    policy = Policy()  # the head's steps are the embedding's, whatever the recipe's model
+    peaks = [trial.peak for trial in word_trials(head, words, policy)]
     if not peaks:
         return []
     level = float(np.quantile(peaks, guard))
@@ -69,7 +69,7 @@ def suspects(
         heard = map_processes(as_recorded, candidates, run.recipe.engine.workers, chunk=16, progress_bar=bar)
         for clip, frames in zip(candidates, heard, strict=True):
             track = Track("speech_embedding", frames, np.array([0, len(frames)]), HOP, 0)
-            scores = smooth(score_track(head, track)[0], smoothing)
+            scores = smooth(score_track(head, track)[0], policy)
             if scores.size and scores.max() >= level:
                 found.append(Suspect(clip, float(scores.max()), level))
     return sorted(found, key=lambda suspect: -suspect.score)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from wakewright.core.audio import SAMPLE_RATE
-from wakewright.core.recipe import Recipe
+from wakewright.core.recipe import Policy, Recipe
 from wakewright.data.store import Store
 from wakewright.data.streams import KINDS
 from wakewright.detect.policy import smooth
@@ -17,7 +17,7 @@ from wakewright.train.loop import Quality
 from wakewright.train.scoring import score_track
 
 
-def word_trials(model: Any, words: Store, smoothing: int) -> list[Trial]:
+def word_trials(model: Any, words: Store, policy: Policy) -> list[Trial]:
     """One trial per spoken phrase of the store, smoothed as the detector does."""
     track = words.tracks[model.frontend]
     hop_s = model.stride * track.hop / SAMPLE_RATE
@@ -25,7 +25,7 @@ def word_trials(model: Any, words: Store, smoothing: int) -> list[Trial]:
     events = words.events[words.events["kind"] == KINDS.index("positive")]
     trials = []
     for i, scores in enumerate(score_track(model, track)):
-        smoothed = smooth(scores, smoothing)
+        smoothed = smooth(scores, policy)
         trials += [
             cut_trial(smoothed, hop_s, int(e["start"]), int(e["end"]), first_step_s=first)
             for e in events[events["stream"] == i]
@@ -38,10 +38,10 @@ def validate(model: Any, recipe: Recipe, words: Store, others: Store) -> tuple[Q
     target = recipe.calibrate.fa_per_hour
     track = others.tracks[model.frontend]
     hop_s = model.stride * track.hop / SAMPLE_RATE
-    trials = word_trials(model, words, recipe.policy.smoothing)
+    trials = word_trials(model, words, recipe.policy)
     negatives = no_negatives()
     for i, scores in enumerate(score_track(model, track)):
-        smoothed = smooth(scores, recipe.policy.smoothing)
+        smoothed = smooth(scores, recipe.policy)
         # scores begin where the receptive field is full: nothing of them needs to be skipped
         negatives += collect_negatives(smoothed, hop_s, name=f"stream {i}", warmup_s=0.0)
     curve = det_curve(trials, negatives)

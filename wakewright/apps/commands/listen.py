@@ -1,100 +1,185 @@
-"""`wakewright listen`: run the detector over recordings, or over a stream on standard input."""
+"""`wakewright listen`: run detectors on a microphone, over recordings, or over a stream on standard input."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import datetime
 import json
+import re
 import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, BinaryIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from wakewright.apps.hook import Hook
+    from wakewright.apps.meter import Meter
     from wakewright.core.audio import Samples
-    from wakewright.detect.detector import Detection, Detector
-
-BLOCK_BYTES = 2560
-"""Raw audio is read in pieces of 80 ms."""
+    from wakewright.detect.detector import Detection
+    from wakewright.detect.listener import Listener
 
 
 def listen(
-    run: Annotated[Path, typer.Argument(help="The run, or a folder made by export.")],
+    run: Annotated[
+        list[Path] | None, typer.Argument(help="Runs, or folders made by export; several are heard at once.")
+    ] = None,
     wav: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="FILE|DIR|-",
-            help="Recordings, or - for standard input: a WAV file, or raw 16 kHz 16-bit mono as it comes.",
+            help="Recordings instead of a microphone, or - for standard input: a WAV file, or raw 16-bit mono.",
         ),
-    ],
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="The microphone: its number, or a part of its name.")] = None,
+    rate: Annotated[
+        int | None, typer.Option(min=4000, max=384_000, help="Of the microphone or of raw samples, in Hz.")
+    ] = None,
+    list_devices: Annotated[bool, typer.Option("--list-devices", help="List the microphones, and end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per detection.")] = False,
+    run_command: Annotated[
+        str | None,
+        typer.Option("--exec", metavar="CMD", help="Run on each detection, with WAKEWRIGHT_PHRASE and _SCORE set."),
+    ] = None,
+    save: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the sound around each detection.")] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the calibrated one.")] = None,
 ) -> None:
-    """Tell where the phrase is heard."""
-    from wakewright.core.audio import find_audio, load
-    from wakewright.detect.detector import Detector
+    """Tell where the phrase is heard, live or in recordings."""
+    from wakewright.core.errors import InputError
+    from wakewright.detect.listener import Listener
 
-    detector = Detector.load(run.parent if run.is_file() else run, threshold=threshold)
+    if list_devices:
+        _list_devices()
+        return
+    if not run:
+        raise InputError("there is nothing to listen for", got="no run", do="name one, see: wakewright runs")
+    folders = [path.parent if path.is_file() else path for path in run]
+    listener = Listener.load(folders, threshold=threshold)
+    with _Teller.open(listener, as_json, run_command, save) as teller:
+        if wav is None:
+            _live(teller, device, rate)
+        else:
+            for name, pieces in _sources(wav, rate):
+                teller.tell(name, pieces)
+
+
+def _sources(wav: str, rate: int | None) -> Iterator[tuple[str, Iterable[Samples]]]:
+    from wakewright.core.audio import SAMPLE_RATE, find_audio, load
+    from wakewright.core.pcm import read_pipe
+
     if wav == "-":
-        _tell("-", detector, from_stream(sys.stdin.buffer), as_json)
+        yield "-", read_pipe(sys.stdin.buffer, rate or SAMPLE_RATE)
         return
     for path in find_audio(wav):
-        _tell(str(path), detector, iter([load(path)]), as_json)
+        yield str(path), [load(path)]
 
 
-def from_stream(stream: BinaryIO) -> Iterator[Samples]:
-    """(n,) float32 pieces of what the stream brings: a WAV file whole, raw 16-bit samples as they come.
+def _list_devices() -> None:
+    from wakewright.detect.microphone import devices
 
-    Raises AudioError for a WAV that cannot be read.
-    """
-    import numpy as np
-
-    from wakewright.core.audio import load
-    from wakewright.core.errors import AudioError
-
-    start = stream.read(4)
-    if start == b"RIFF":
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder, "stdin.wav")
-            path.write_bytes(start + stream.read())
-            try:
-                yield load(path)
-            except AudioError as error:
-                what = error.what.replace(str(path), "the WAV on standard input")
-                raise AudioError(what, got=error.got, do="send a whole WAV file, or raw 16-bit samples") from error
-        return
-    rest = start
-    while True:
-        whole = len(rest) // 2 * 2
-        if whole:
-            yield np.frombuffer(rest[:whole], "<i2").astype(np.float32) / np.float32(32768)
-        read = getattr(stream, "read1", stream.read)  # what is there, without waiting for the rest
-        more = read(BLOCK_BYTES)
-        if not more:
-            return
-        rest = rest[whole:] + more
+    found = devices()
+    for one in found:
+        mark = " (default)" if one.default else ""
+        typer.echo(f"{one.index}: {one.name}, {one.rate} Hz, {one.channels} channels{mark}")
+    if not found:
+        typer.echo("no microphone")
 
 
-def _tell(name: str, detector: Detector, pieces: Iterator[Samples], as_json: bool) -> None:
-    heard = 0
-    for detection in detector.stream(pieces):
-        heard += 1
-        typer.echo(_line(name, detection, as_json))
+def _live(teller: _Teller, device: str | None, rate: int | None) -> None:
+    """Hear the microphone until Ctrl-C."""
+    from wakewright.apps.meter import Meter
+    from wakewright.detect.microphone import Microphone
+
+    microphone = Microphone(device, rate=rate, say=teller.say)
+    phrases = ", ".join(d.phrase for d in teller.listener.detectors)
+    teller.say(f"listening for {phrases} on {microphone.device.name!r}; end with Ctrl-C")
+    teller.meter = Meter(sys.stderr) if sys.stderr.isatty() else None
+    with contextlib.suppress(KeyboardInterrupt):
+        teller.tell(None, microphone)
+
+
+@dataclasses.dataclass
+class _Teller:
+    """Prints detections, runs the user's command and keeps the sound around them."""
+
+    listener: Listener
+    as_json: bool
+    hook: Hook | None
+    folder: Path | None
+    meter: Meter | None = None
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, listener: Listener, as_json: bool, command: str | None, folder: Path | None) -> Iterator[_Teller]:
+        from wakewright.apps.hook import Hook
+
+        hook = None if command is None else Hook(command)
+        try:
+            yield cls(listener, as_json, hook, folder)
+        finally:
+            if hook is not None:
+                hook.wait()
+
+    def say(self, line: str) -> None:
+        """A remark, apart from the detections."""
+        if self.meter is not None:
+            self.meter.clear()
+        typer.echo(line, err=True)
+
+    def tell(self, name: str | None, pieces: Iterable[Samples]) -> None:
+        """Hear one stream from a fresh start; a recording has a `name`, a microphone none."""
+        from wakewright.detect.around import Around
+
+        around, heard = Around(), 0
+        self.listener.reset()
+        try:
+            for piece in pieces:
+                found = self.listener.push(piece)
+                heard += len(found)
+                for one in found:
+                    self._print(name, one)
+                self._keep(name, around.push(piece, found))
+                if self.meter is not None:
+                    self.meter.show(piece, self.listener.detectors)
+        finally:
+            self._keep(name, around.end())
+        if not heard and name is not None and not self.as_json:
+            typer.echo(f"{name}: not heard")
+
+    def _print(self, name: str | None, one: Detection) -> None:
+        if self.meter is not None:
+            self.meter.clear()
+        now = datetime.datetime.now().astimezone()
+        if self.as_json:
+            where = {"time": now.isoformat(timespec="milliseconds")} if name is None else {"file": name}
+            about = {"phrase": one.phrase, "start_s": round(one.start_s, 3), "end_s": round(one.end_s, 3)}
+            typer.echo(json.dumps({**where, **about, "score": round(one.score, 4)}, ensure_ascii=False))
+        elif name is None:
+            typer.echo(f"{now:%H:%M:%S} {one.phrase}, score {one.score:.3f}")
+        else:
+            typer.echo(f"{name}: {one.phrase} at {one.end_s:.2f} s, score {one.score:.3f}")
         sys.stdout.flush()
-    if not heard and not as_json:
-        typer.echo(f"{name}: not heard")
+        if self.hook is not None and (problem := self.hook.run(one)):
+            self.say(problem)
 
+    def _keep(self, name: str | None, done: list[tuple[Detection, Samples]]) -> None:
+        from wakewright.core.audio import write_wav
+        from wakewright.core.errors import DiskFull
 
-def _line(name: str, detection: Detection, as_json: bool) -> str:
-    if as_json:
-        return json.dumps(
-            {
-                "file": name,
-                "phrase": detection.phrase,
-                "end_s": round(detection.end_s, 3),
-                "score": round(detection.score, 4),
-            },
-            ensure_ascii=False,
-        )
-    return f"{name}: {detection.phrase} at {detection.end_s:.2f} s, score {detection.score:.3f}"
+        for one, sound in done if self.folder is not None else ():
+            assert self.folder is not None
+            stem = (
+                f"{datetime.datetime.now():%Y%m%d-%H%M%S}" if name is None else Path(name).stem.strip("-") or "pipe"
+            )
+            phrase = re.sub(r"\W+", "-", one.phrase).strip("-")
+            path = self.folder / f"{phrase}-{stem}-{round(1000 * one.end_s)}ms.wav"
+            try:
+                write_wav(path, sound)
+            except DiskFull as error:
+                if name is not None:
+                    raise
+                self.say(
+                    f"{error}\n  listening goes on; this sound was not kept"
+                )  # a full disk is no reason to be deaf

@@ -1,0 +1,169 @@
+"""`wakewright listen`: files, pipes and a microphone; lines, JSON, a command of the user's, sound kept."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+
+from wakewright.apps import hook, meter
+from wakewright.apps.cli import main
+from wakewright.core.audio import Samples, load, write_wav
+from wakewright.core.errors import DiskFull
+from wakewright.core.manifest import Manifest
+from wakewright.detect import microphone
+from wakewright.detect.detector import Detection, Detector
+
+
+@pytest.fixture(scope="module")
+def sound(spoken: Manifest) -> Samples:
+    return np.concatenate([np.zeros(40_000, np.float32), *(load(clip.path) for clip in spoken)])[: 10 * 16000]
+
+
+@pytest.fixture
+def folder(sound: Samples, tmp_path: Path) -> Path:
+    place = tmp_path / "sound"
+    write_wav(place / "a.wav", sound)
+    write_wav(place / "b.wav", sound[:16000])
+    return place
+
+
+def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_recordings_give_one_json_line_per_detection_and_keep_the_sound(
+    exported: dict[str, Path], folder: Path, sound: Samples, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, kept = exported["mixednet"], tmp_path / "kept"
+    words = ["listen", str(run), "--wav", str(folder), "--threshold", "0.0", "--json", "--save", str(kept)]
+    assert main(words) == 0
+    found = lines(capsys)
+    assert {line["file"] for line in found} == {str(folder / "a.wav")}  # the other ends before the warm-up
+    assert {line["phrase"] for line in found} == {"hey katya"}
+    assert all(0 <= line["start_s"] < line["end_s"] and 0 <= line["score"] <= 1 for line in found)
+    files = sorted(kept.iterdir())
+    assert len(files) == len(found)
+    end = round(found[0]["end_s"] * 16000)
+    first = load(kept / f"hey-katya-a-{round(1000 * found[0]['end_s'])}ms.wav")
+    np.testing.assert_allclose(first, sound[max(0, end - 48000) : end + 16000], atol=1e-4)
+
+
+def test_lines_for_people_say_where_nothing_was_heard(
+    exported: dict[str, Path], folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["listen", str(exported["mixednet"]), "--wav", str(folder), "--threshold", "0.0"]) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].startswith(f"{folder / 'a.wav'}: hey katya at 2.")
+    assert out[-1] == f"{folder / 'b.wav'}: not heard"
+
+
+def test_a_pipe_is_heard_as_it_comes(exported: dict[str, Path], sound: Samples, tmp_path: Path) -> None:
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sound, 16000, format="WAV", subtype="PCM_16")
+    expected = [d.sample for d in Detector.load(exported["mixednet"], threshold=0.0).stream(sound)]
+    words = ["listen", str(exported["mixednet"]), "--wav", "-", "--threshold", "0.0", "--json"]
+    command = [sys.executable, "-m", "wakewright", *words]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(buffer.getvalue()[:200_000])
+        process.stdin.flush()
+        first = json.loads(process.stdout.readline())  # while the pipe is still open
+        process.stdin.write(buffer.getvalue()[200_000:])
+        process.stdin.close()
+        rest = [json.loads(line) for line in process.stdout]
+        assert process.wait(60) == 0
+    assert [round(16000 * line["end_s"]) for line in (first, *rest)] == pytest.approx(expected, abs=8)
+
+
+def test_the_users_command_finds_the_phrase_in_its_environment(
+    exported: dict[str, Path], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = tmp_path / "told"
+    code = f"import os; open({str(told)!r}, 'a').write(os.environ['WAKEWRIGHT_PHRASE'] + '\\n')"
+    (tmp_path / "tell.py").write_text(code)
+    words = ["listen", str(exported["mixednet"]), "--wav", str(folder / "a.wav"), "--threshold", "0.0", "--json"]
+    assert main([*words, "--exec", f'"{sys.executable}" "{tmp_path / "tell.py"}"']) == 0
+    assert told.read_text().splitlines() == ["hey katya"] * len(lines(capsys))
+
+
+def test_a_command_that_fails_or_never_ends_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    fails = hook.Hook("exit 3")
+    heard = Detection("hey katya", 0.9, 0, 16000)
+    assert fails.run(heard) is None
+    fails.wait()
+    assert fails.run(heard) == "--exec: the command ended with status 3"
+    fails.wait()
+    monkeypatch.setattr(hook, "LAST_WAIT_S", 0.01)
+    stays = hook.Hook("sleep 5")
+    assert [stays.run(heard) for _ in range(hook.MOST_AT_ONCE)] == [None] * hook.MOST_AT_ONCE
+    assert stays.run(heard) == "--exec: 8 of it still run; not started again"
+    stays.wait()
+    for process in stays._running:
+        process.kill()
+        process.wait()
+
+
+class Recorded:
+    """A microphone that plays a recording."""
+
+    def __init__(self, sound: Samples) -> None:
+        self._sound = sound
+        self.device = microphone.Device(0, "Stand-in", 16000, 1, True)
+
+    def __iter__(self) -> Iterator[Samples]:
+        yield from np.array_split(self._sound, len(self._sound) // 1280)
+        raise KeyboardInterrupt  # the user ends it
+
+
+def test_a_microphone_is_heard_until_ctrl_c_even_on_a_full_disk(
+    exported: dict[str, Path],
+    sound: Samples,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(path: Path, samples: Samples) -> None:
+        raise DiskFull(f"{path} cannot be written", got="no space left", do="make room")
+
+    monkeypatch.setattr(microphone, "Microphone", lambda *_, **__: Recorded(sound))
+    monkeypatch.setattr("wakewright.core.audio.write_wav", full)
+    words = ["listen", str(exported["mixednet"]), "--threshold", "0.0", "--json", "--save", str(tmp_path)]
+    assert main(words) == 0
+    out = capsys.readouterr()
+    assert json.loads(out.out.splitlines()[0]).keys() == {"time", "phrase", "start_s", "end_s", "score"}
+    assert out.err.startswith("listening for hey katya on 'Stand-in'; end with Ctrl-C")
+    assert "listening goes on; this sound was not kept" in out.err
+
+
+def test_microphones_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    there = [microphone.Device(0, "A", 48000, 2, False), microphone.Device(3, "B", 16000, 1, True)]
+    monkeypatch.setattr(microphone, "devices", lambda: there)
+    assert main(["listen", "--list-devices"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "0: A, 48000 Hz, 2 channels",
+        "3: B, 16000 Hz, 1 channels (default)",
+    ]
+
+
+def test_without_a_run_it_says_what_to_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["listen"]) == 2
+    assert "nothing to listen for" in capsys.readouterr().err
+
+
+def test_the_meter_shows_level_and_scores(exported: dict[str, Path]) -> None:
+    detector = Detector.load(exported["mixednet"])
+    detector.current = 0.25
+    shown = meter.line(np.full(1280, 0.1, np.float32), [detector], 200)
+    assert shown == "███████▏    -20 dB  hey katya █████      0.25"
+    assert meter.line(np.zeros(1280, np.float32), [detector], 12) == "            "
+    assert [meter.bar(share, 2) for share in (0.0, 0.5, 1.0, 7.0)] == ["  ", "█ ", "██", "██"]

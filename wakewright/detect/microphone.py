@@ -1,0 +1,203 @@
+"""A microphone as a stream of 16 kHz samples that outlives its cable.
+
+The sound comes from PortAudio (package `sounddevice`), at whatever rate and in whatever channels the device has. When
+the device is unplugged the stream waits, and goes on when it is back.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from wakewright.core.audio import Samples
+from wakewright.core.errors import EnvironmentProblem, InputError, MissingPackage
+from wakewright.core.pcm import BLOCK_S, Resampler
+
+SILENT_S = 2.0
+"""A device that gives nothing for so long is gone: a microphone always gives something."""
+RETRY_S = 1.0
+"""Time between two looks for a device that is gone."""
+WAITING_S = 30.0
+"""Sound that may wait for a busy listener; beyond it the oldest is dropped, and said to be."""
+MOST_CHANNELS = 2
+"""Channels asked for, and averaged; some devices have no less than two."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Device:
+    """An input as PortAudio knows it."""
+
+    index: int
+    name: str
+    rate: int
+    """Sample rate it runs at by default, in Hz."""
+    channels: int
+    default: bool
+
+
+def _sounddevice() -> Any:
+    try:
+        import sounddevice
+    except ImportError as error:
+        raise MissingPackage(
+            "no microphone can be opened", got="no package sounddevice", do="pip install wakewright[mic]"
+        ) from error
+    except OSError as error:  # the wheel for Linux brings no PortAudio
+        raise MissingPackage(
+            "no microphone can be opened",
+            got=str(error),
+            do="Debian or Ubuntu, Raspberry Pi OS: apt-get install libportaudio2",
+        ) from error
+    return sounddevice
+
+
+def devices() -> list[Device]:
+    """Every input there is. Raises MissingPackage."""
+    sounddevice = _sounddevice()
+    default = sounddevice.default.device[0]
+    return [
+        Device(index, d["name"], int(d["default_samplerate"]), d["max_input_channels"], index == default)
+        for index, d in enumerate(sounddevice.query_devices())
+        if d["max_input_channels"] > 0
+    ]
+
+
+def find(wanted: str | None) -> Device:
+    """The input with this number, or whose name holds this text; None takes the default, or the only one.
+
+    Raises InputError when there is none, or more than one; MissingPackage.
+    """
+    there = devices()
+    if wanted is None:
+        chosen = [d for d in there if d.default] or there[:1]
+    elif wanted.isdecimal():
+        chosen = [d for d in there if d.index == int(wanted)]
+    else:
+        chosen = [d for d in there if d.name == wanted] or [d for d in there if wanted.lower() in d.name.lower()]
+    if len(chosen) == 1:
+        return chosen[0]
+    if not there:
+        raise InputError(
+            "there is no microphone", got="no input device", do="plug one in, or hear files: wakewright listen --wav"
+        )
+    names = "; ".join(f"{d.index}: {d.name}" for d in chosen or there)
+    raise InputError(
+        "which microphone is meant is not clear" if chosen else f"there is no microphone {wanted!r}",
+        got=names,
+        do="name one of these by its number, see: wakewright listen --list-devices",
+    )
+
+
+class Microphone:
+    """Iterate over it: (n,) float32 pieces of 16 kHz, some 80 ms each, until the loop over it ends."""
+
+    def __init__(self, device: str | None, *, rate: int | None = None, say: Callable[[str], None]) -> None:
+        """`rate` in Hz instead of the device's own. `say` is told when it goes, when it is back, and what was lost.
+
+        Raises InputError for a device that is not there, MissingPackage; both at once, not later.
+        """
+        self._wanted, self._rate, self._say = device, rate, say
+        self.device = find(device)
+        self._blocks: queue.SimpleQueue[NDArray[np.float32] | None] = queue.SimpleQueue()
+        self._overflowed = False
+        self._stopped = threading.Event()
+
+    def close(self) -> None:
+        """End the loop over it; may be called from another thread."""
+        self._stopped.set()
+        self._blocks.put(None)
+
+    def __iter__(self) -> Iterator[Samples]:
+        stream, resampler = self._opened()
+        while not self._stopped.is_set():
+            try:
+                block = self._blocks.get(timeout=SILENT_S)
+            except queue.Empty:
+                block = None
+            if self._stopped.is_set():
+                break
+            if block is None:
+                _close(stream)
+                stream, resampler = self._came_back()
+                continue
+            self._drop_what_waits_too_long()
+            piece = resampler.push(block)
+            if len(piece):
+                yield piece
+        if stream is not None:
+            _close(stream)
+
+    def _opened(self) -> tuple[Any, Resampler]:
+        sounddevice = _sounddevice()
+        rate = self._rate or self.device.rate
+        while not self._blocks.empty():  # of a stream that ended
+            self._blocks.get()
+        try:
+            stream = sounddevice.InputStream(
+                device=self.device.index,
+                samplerate=rate,
+                channels=min(MOST_CHANNELS, self.device.channels),
+                dtype="float32",
+                blocksize=round(rate * BLOCK_S),
+                callback=self._take,
+                finished_callback=lambda: self._blocks.put(None),
+            )
+            stream.start()
+        except sounddevice.PortAudioError as error:
+            raise EnvironmentProblem(
+                f"the microphone {self.device.name!r} cannot be opened",
+                got=str(error),
+                do=f"close what else uses it, try --rate {self.device.rate}, or another --device",
+            ) from error
+        return stream, Resampler(rate)
+
+    def _take(self, block: NDArray[np.float32], frames: int, when: Any, status: Any) -> None:
+        # called by PortAudio's own thread, which must not wait
+        self._overflowed = self._overflowed or bool(status.input_overflow)
+        self._blocks.put(block.copy())
+
+    def _drop_what_waits_too_long(self) -> None:
+        waiting = self._blocks.qsize()
+        if waiting * BLOCK_S > WAITING_S:
+            for _ in range(waiting):
+                if self._blocks.get() is None:
+                    self._blocks.put(None)
+                    break
+            self._say(f"this machine is too slow: {waiting * BLOCK_S:.0f} s of sound were not heard")
+        if self._overflowed:
+            self._overflowed = False
+            self._say("some sound was lost before it reached the program: the machine is busy")
+
+    def _came_back(self) -> tuple[Any, Resampler]:
+        """Wait until the device is there again and open it."""
+        sounddevice = _sounddevice()
+        self._say(f"the microphone {self.device.name!r} is gone; waiting for it")
+        wanted = self.device.name if self._wanted is None or self._wanted.isdecimal() else self._wanted
+        while not self._stopped.is_set():
+            if self._stopped.wait(RETRY_S):
+                break
+            # PortAudio looks for devices when it starts, and only then
+            sounddevice._terminate()
+            sounddevice._initialize()
+            try:
+                self.device = find(wanted)
+                opened = self._opened()
+            except (InputError, EnvironmentProblem, sounddevice.PortAudioError):
+                continue
+            self._say(f"the microphone {self.device.name!r} is back")
+            return opened
+        return None, Resampler(self.device.rate)
+
+
+def _close(stream: Any) -> None:
+    sounddevice = _sounddevice()
+    try:
+        stream.close(ignore_errors=True)
+    except sounddevice.PortAudioError:
+        return  # the device is gone, and its stream with it
