@@ -33,7 +33,6 @@ class StandIn(types.ModuleType):
         self.opened: list[dict[str, Any]] = []
         self.scans = 0
         self.absent_for = 0
-        self.overflow = False
 
     def query_devices(self) -> list[dict[str, Any]]:
         if self.absent_for:
@@ -68,7 +67,7 @@ class Stream:
         buffer = np.zeros((size, channels), np.float32)  # PortAudio uses one buffer over and over
         for number in range(self.blocks):
             buffer[:] = (number + 1) / 1000
-            status = types.SimpleNamespace(input_overflow=self.owner.overflow)
+            status = types.SimpleNamespace(input_overflow=False)
             self.about["callback"](buffer, size, None, status)
         if self.ending == "ends":
             self.about["finished_callback"]()
@@ -154,17 +153,19 @@ def test_a_device_that_cannot_be_opened_is_said_at_once(portaudio: StandIn) -> N
 
 def test_lost_sound_is_said_once(portaudio: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(microphone, "WAITING_S", 1.0)
-    portaudio.plan, portaudio.overflow = [(40, "stays")], True
+    portaudio.plan = [(1, "stays")]
     said: list[str] = []
     source = Microphone("Webcam", say=said.append)
     pieces = iter(source)
-    stream_ended = threading.Event()
-    threading.Timer(0.1, stream_ended.set).start()
     next(pieces)
-    stream_ended.wait()  # meanwhile all blocks have come
+    for overflow in [False] * 29 + [True]:
+        source._take(np.zeros((1280, 2), np.float32), 1280, None, types.SimpleNamespace(input_overflow=overflow))
     next(pieces)
-    assert said[0].startswith("some sound was lost before")
-    assert said[1] == "this machine is too slow: 3 s of sound were not heard"
+    assert said[0] == "this machine is too slow: 2 s of sound were not heard"
+    assert said[1].startswith("some sound was lost before")
+    source._take(np.zeros((1280, 2), np.float32), 1280, None, types.SimpleNamespace(input_overflow=False))
+    next(pieces)
+    assert len(said) == 2
     source.close()
     assert list(pieces) == []
 

@@ -134,7 +134,7 @@ def test_trials_lie_where_the_detector_has_them(session: Session, spoken: Manife
     model = model_of(session)
     pipeline._export(session.run, model)
     hop_s = model.stride * session.words.tracks[model.frontend].hop / 16000  # type: ignore[attr-defined]
-    inside = word_trials(model, session.words, session.recipe.policy.smoothing)
+    inside = word_trials(model, session.words, session.recipe.policy)
     heard = hear.hear_all(planned(spoken, "positive"), AROUND, session.run.folder, workers=1)
     shipped = [trial for one in heard for trial in hear.trials_in(one, spoken)]
     assert len(inside) == len(shipped) == 24
