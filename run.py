@@ -26,7 +26,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
-EXTRAS = {"test": ("train", "dev")}
+EXTRAS = {
+    "test": ("train", "dev"),
+    "listen": ("train", "mic"),
+    "judge": ("train", "judge"),
+    "wyoming": ("train", "wyoming"),
+}
 """Extras a command needs; every other command needs ("train",)."""
 
 VOICES = (  # noqa: SIM905 - a shopping list reads better than thirty quoted strings

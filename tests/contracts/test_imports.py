@@ -43,6 +43,7 @@ ONE_FILE = {
     "ai_edge_litert.interpreter",
     "ai_edge_litert.schema_py_generated",
     "flatbuffers",
+    "httpx2",
     "onnx",
     "safetensors",
     "sounddevice",

@@ -15,13 +15,30 @@ from pathlib import Path
 import typer
 
 import wakewright
-from wakewright.apps.commands import backbone, budget, doctor, evaluate, export, listen, new, runs, train, voices
+from wakewright.apps.commands import (
+    backbone,
+    budget,
+    doctor,
+    evaluate,
+    export,
+    judge,
+    listen,
+    new,
+    runs,
+    train,
+    voices,
+)
 from wakewright.core.errors import MissingPackage, WakewrightError
 
-FOR_TRAINING = frozenset(
-    {"espeakng_loader", "matplotlib", "onnx", "pyroomacoustics", "safetensors", "scipy", "torch"}
-)
-"""Packages of the extra `train`: a detector runs without them, as the plain package is installed."""
+EXTRA_OF = {
+    **dict.fromkeys(
+        ("espeakng_loader", "matplotlib", "onnx", "pyroomacoustics", "safetensors", "scipy", "torch"), "train"
+    ),
+    **dict.fromkeys(("fastapi", "starlette", "uvicorn", "prometheus_client"), "judge"),
+    "httpx2": "cascade",
+    **dict.fromkeys(("wyoming", "zeroconf"), "wyoming"),
+}
+"""Packages by the extra that brings them: a detector runs without them, as the plain package is installed."""
 
 app = typer.Typer(
     name="wakewright",
@@ -38,6 +55,7 @@ app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(budget.budget)
 app.command()(listen.listen)
+app.add_typer(judge.app)
 app.add_typer(backbone.app)
 app.add_typer(voices.app)
 app.command()(runs.runs)
@@ -68,12 +86,13 @@ def main(words: Sequence[str] | None = None) -> int:
         typer.echo(f"wakewright: {error}", err=True)
         return error.exit_code
     except ModuleNotFoundError as error:
-        if error.name not in FOR_TRAINING:
+        extra = EXTRA_OF.get((error.name or "").split(".")[0])
+        if extra is None:
             raise
         problem = MissingPackage(
-            "this command needs what training needs",
+            "this command needs packages that are not installed",
             got=f"no package {error.name}",
-            do="pip install wakewright[train]",
+            do=f"pip install wakewright[{extra}]",
         )
         typer.echo(f"wakewright: {problem}", err=True)
         return problem.exit_code

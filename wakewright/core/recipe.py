@@ -290,6 +290,25 @@ class Calibrate(Node):
     """Target of false accepts per hour of speech."""
 
 
+class Cascade(Node):
+    """A Sentry that wakes early and a Judge that confirms: what stands in a cascade.yaml."""
+
+    sentry: str | None = None
+    """Run or exported folder of the Sentry."""
+    judge: str | None = None
+    """Run or exported folder of the Judge, or the address of one: http://HOST:PORT."""
+    trigger: Share | None = None
+    """Score at which the Sentry wakes; null takes its calibrated threshold."""
+    confirm: Share | None = None
+    """Confidence from which the Judge confirms; null takes its calibrated threshold."""
+    after_ms: Annotated[int, Field(ge=0, le=2000)] = 200
+    """Sound after the wake that the Judge hears too: a Sentry may wake before the word has ended."""
+    timeout_ms: PositiveInt = 300
+    """Time the Judge may take, once it has the sound."""
+    on_timeout: Literal["accept", "reject"] = "accept"
+    """What becomes of a wake that no Judge answers for: accept confirms it, reject cancels it."""
+
+
 class Engine(Node):
     """Where the work runs."""
 

@@ -86,7 +86,10 @@ class Detector:
         self.first_step_s = (self._front.first_end + (self.stride - 1) * self._front.hop) / SAMPLE_RATE
         """Seconds of audio behind the first step."""
         self._state = PolicyState(self.policy, self.hop_s * 1000, self.threshold)
-        self._looked_at = round(about.get("looked_at_s", LOOKED_AT_S) * SAMPLE_RATE)
+        self.kind: str = about.get("model_type", "")
+        """Name of the model in the registry."""
+        self.looked_at = round(about.get("looked_at_s", LOOKED_AT_S) * SAMPLE_RATE)
+        """Samples that one score looks at."""
         self._history = History(BEFORE_S)
         self._frames: NDArray[np.float32] = np.zeros((0, self._front.channels), np.float32)
         self.current = 0.0
@@ -171,7 +174,7 @@ class Detector:
         first, hop = round(self.first_step_s * SAMPLE_RATE), round(self.hop_s * SAMPLE_RATE)
         ends = [first + fire.step * hop for fire in fires]
         return scores, [
-            Detection(self.phrase, fire.score, max(0, end - self._looked_at), end)
+            Detection(self.phrase, fire.score, max(0, end - self.looked_at), end)
             for fire, end in zip(fires, ends, strict=True)
         ]
 

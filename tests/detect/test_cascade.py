@@ -1,0 +1,183 @@
+"""Every wake gets exactly one answer, whatever becomes of the Judge."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wakewright.core.audio import Samples, load
+from wakewright.core.errors import InputError
+from wakewright.core.manifest import Manifest
+from wakewright.core.recipe import Cascade as Settings
+from wakewright.detect.cascade import Cascade, Event, open_judge
+from wakewright.detect.detector import Detector
+from wakewright.detect.judge import Judge, JudgeAway, Verdict
+from wakewright.detect.listener import Listener
+
+
+@pytest.fixture(scope="module")
+def sound(spoken: Manifest) -> Samples:
+    """Speech with pauses, twelve seconds of it."""
+    rest = np.random.default_rng(0).normal(0, 0.002, 8000).astype(np.float32)
+    parts = [np.tile(rest, 5)]
+    for clip in spoken:
+        parts += [load(clip.path), rest]
+    return np.concatenate(parts)[: 12 * 16000]
+
+
+@pytest.fixture(scope="module")
+def sentry(exported: dict[str, Path], sound: Samples, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Sentry that wakes a few times in the sound."""
+    folder = tmp_path_factory.mktemp("sentry") / "run"
+    shutil.copytree(exported["speech_embedding"], folder)
+    threshold = float(np.quantile(Detector.load(folder).score(sound), 0.7))
+    about = json.loads((folder / "metadata.json").read_text())
+    (folder / "metadata.json").write_text(json.dumps(about | {"threshold": threshold}))
+    return folder
+
+
+def listens(sentry: Path) -> Listener:
+    """Weights are random and scores hover: it may wake again when they have fallen a little."""
+    listener = Listener.load([sentry])
+    for detector in listener.detectors:
+        detector._state.release = detector.threshold - 0.02
+    return listener
+
+
+class StandIn:
+    """A Judge that answers as the test wants, and remembers what it heard."""
+
+    name, phrase = "stand-in", "hey katya"
+
+    def __init__(self, answer: Callable[[Samples], float]) -> None:
+        self.answer, self.heard = answer, list[Samples]()
+
+    def verify(self, samples: Samples) -> Verdict:
+        self.heard.append(samples)
+        confidence = self.answer(samples)
+        return Verdict(self.phrase, confidence >= 0.5, confidence, 0.5, 0.0)
+
+
+def run(cascade: Cascade, sound: Samples, size: int = 1280) -> list[Event]:
+    events = [event for at in range(0, len(sound), size) for event in cascade.push(sound[at : at + size])]
+    events += cascade.end()
+    cascade.close()
+    return events
+
+
+def checked(events: list[Event], wakes: int) -> list[Event]:
+    """The answers, after making sure that every wake has one, after it, and that there is no other."""
+    assert [e.number for e in events if e.kind == "wake"] == list(range(wakes))
+    answers = [e for e in events if e.kind != "wake"]
+    assert sorted(e.number for e in answers) == list(range(wakes))
+    for answer in answers:
+        wake = next(e for e in events if e.kind == "wake" and e.number == answer.number)
+        assert events.index(wake) < events.index(answer)
+        assert wake.detection is answer.detection
+    return answers
+
+
+@pytest.fixture(scope="module")
+def wakes(sentry: Path, sound: Samples) -> int:
+    count = len(list(listens(sentry).stream(sound)))
+    assert count >= 3
+    return count
+
+
+def test_the_judge_confirms_or_cancels_each_wake(sentry: Path, sound: Samples, wakes: int) -> None:
+    confidences = iter(np.linspace(0.1, 0.9, wakes).tolist())
+    judge = StandIn(lambda _: next(confidences))
+    cascade = Cascade(listens(sentry), {"hey katya": judge}, Settings(), say=pytest.fail, live=False)
+    answers = checked(run(cascade, sound), wakes)
+    assert [a.kind for a in answers] == ["confirmed" if (a.confidence or 0) >= 0.5 else "cancelled" for a in answers]
+    assert {a.kind for a in answers} == {"confirmed", "cancelled"}
+    assert {a.reason for a in answers} == {"judge"}
+    strict = Settings(confirm=0.95)
+    cascade = Cascade(listens(sentry), {"hey katya": StandIn(lambda _: 0.9)}, strict, say=pytest.fail)
+    assert {a.kind for a in checked(run(cascade, sound), wakes)} == {"cancelled"}
+
+
+@pytest.mark.parametrize("size", [333, 1280, 10**6])
+def test_the_judge_hears_the_sound_before_and_after_the_wake(
+    sentry: Path, sound: Samples, wakes: int, size: int
+) -> None:
+    judge = StandIn(lambda _: 1.0)
+    settings = Settings(after_ms=300)
+    cascade = Cascade(listens(sentry), {"hey katya": judge}, settings, say=pytest.fail, live=False)
+    answers = checked(run(cascade, sound, size), wakes)
+    for answer, heard in zip(answers, judge.heard, strict=True):
+        end = answer.detection.sample
+        np.testing.assert_array_equal(heard, sound[max(0, end - 48000) : end + 4800])
+
+
+@pytest.mark.parametrize("on_timeout", ["accept", "reject"])
+def test_a_judge_that_is_too_late_is_not_waited_for(
+    sentry: Path, sound: Samples, wakes: int, on_timeout: str
+) -> None:
+    release, said = threading.Event(), list[str]()
+
+    def slow(_: Samples) -> float:
+        release.wait(20)
+        return 0.0 if on_timeout == "accept" else 1.0
+
+    settings = Settings(timeout_ms=20, after_ms=0, on_timeout=on_timeout)
+    cascade = Cascade(listens(sentry), {"hey katya": StandIn(slow)}, settings, say=said.append)
+    events = [event for at in range(0, len(sound), 1280) for event in cascade.push(sound[at : at + 1280])]
+    events += cascade.end()
+    release.set()
+    time.sleep(0.05)
+    events += cascade.answers()  # answers that come late are no second answers
+    cascade.close()
+    answers = checked(events, wakes)
+    assert {(a.kind, a.reason) for a in answers} == {
+        ("confirmed" if on_timeout == "accept" else "cancelled", "timeout")
+    }
+    assert len(said) == 1
+    assert "did not answer within 20 ms; until it does, each wake is" in said[0]
+
+
+def test_a_judge_that_goes_and_comes_back_is_said_once_each(sentry: Path, sound: Samples, wakes: int) -> None:
+    number, said = iter(range(1000)), list[str]()
+
+    def sometimes(_: Samples) -> float:
+        if next(number) in (1, 2):
+            raise JudgeAway("the Judge at x does not answer", got="refused")
+        return 1.0
+
+    cascade = Cascade(listens(sentry), {"hey katya": StandIn(sometimes)}, Settings(), say=said.append, live=False)
+    sound = np.concatenate([sound, sound])
+    count = len(list(listens(sentry).stream(sound)))
+    answers = checked(run(cascade, sound), count)
+    assert [a.reason for a in answers][:4] == ["judge", "away", "away", "judge"]
+    assert said == [
+        "the Judge at x does not answer (refused); until it does, each wake is confirmed without it",
+        "the Judge for 'hey katya' answers again",
+    ]
+
+
+def test_a_judge_in_this_process_confirms_what_it_would_say_alone(
+    sentry: Path, exported: dict[str, Path], sound: Samples, wakes: int
+) -> None:
+    judge = open_judge(str(exported["speech_embedding"]), "hey katya", Settings())
+    cascade = Cascade(listens(sentry), {"hey katya": judge}, Settings(), say=pytest.fail, live=False)
+    answers = checked(run(cascade, sound), wakes)
+    alone = Judge.load(exported["speech_embedding"])
+    for answer in answers:
+        end = answer.detection.sample
+        assert answer.confidence == alone.verify(sound[max(0, end - 48000) : end + 3200]).confidence
+
+
+def test_a_phrase_without_its_judge_is_refused(sentry: Path, exported: dict[str, Path]) -> None:
+    with pytest.raises(InputError, match=r"no Judge for a phrase\n  got: hey katya"):
+        Cascade(listens(sentry), {}, Settings(), say=pytest.fail)
+    with pytest.raises(InputError, match=r"for another phrase\n  got: 'hey katya', where the Sentry hears 'jarvis'"):
+        open_judge(str(exported["speech_embedding"]), "jarvis", Settings())
+    with pytest.raises(InputError, match="no address of a Judge"):
+        open_judge("ftp://x", "hey katya", Settings())

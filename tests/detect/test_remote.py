@@ -1,0 +1,157 @@
+"""Asking a Judge over HTTP, against servers that misbehave as real ones do."""
+
+from __future__ import annotations
+
+import http.server
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wakewright.core.errors import InputError
+from wakewright.detect import remote
+from wakewright.detect.judge import JudgeAway
+from wakewright.detect.remote import Breaker, RemoteJudge
+
+SOUND = np.zeros(16000, np.float32)
+GOOD = (
+    200,
+    b'{"phrase": "hey katya", "prediction": 1, "confidence": 0.9, "threshold": 0.5, "end_s": 0.4, "label": "x"}',
+)
+
+
+class Server:
+    """Answers each request with what `plan` says next: (status, body), or a function of the request's handler."""
+
+    def __init__(self) -> None:
+        self.plan: list[Any] = []
+        self.seen: list[tuple[str, dict[str, str], bytes]] = []
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self) -> None:
+                content = self.rfile.read(int(self.headers["Content-Length"]))
+                owner.seen.append((self.path, dict(self.headers.items()), content))
+                step = owner.plan.pop(0) if owner.plan else GOOD
+                if callable(step):
+                    step(self)
+                    return
+                status, body = step
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.thread = threading.Thread(target=self.server.serve_forever, daemon=True)
+        self.thread.start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+    def close(self) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+        self.thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    one = Server()
+    yield one
+    one.close()
+
+
+@pytest.fixture
+def judge(server: Server) -> Iterator[RemoteJudge]:
+    one = RemoteJudge(server.url + "/", "hey katya", key="secret", timeout_s=0.5)
+    yield one
+    one.close()
+
+
+def hang_up(handler: Any) -> None:
+    handler.close_connection = True
+    handler.connection.close()
+
+
+def too_slow(handler: Any) -> None:
+    threading.Event().wait(1.5)
+    hang_up(handler)
+
+
+def test_it_sends_samples_and_reads_the_verdict(server: Server, judge: RemoteJudge) -> None:
+    verdict = judge.verify(np.linspace(-1, 1, 16000).astype(np.float32))
+    assert (verdict.prediction, verdict.confidence, verdict.threshold, verdict.end_s) == (True, 0.9, 0.5, 0.4)
+    path, headers, content = server.seen[0]
+    assert path == "/verify?phrase=hey+katya"
+    assert headers["Authorization"] == "Bearer secret"
+    assert headers["Content-Type"] == "audio/L16;rate=16000"
+    assert np.frombuffer(content, "<i2")[[0, -1]].tolist() == [-32767, 32767]
+
+
+def test_a_connection_that_died_is_tried_once_more(server: Server, judge: RemoteJudge) -> None:
+    server.plan = [GOOD, hang_up, GOOD, hang_up, hang_up]
+    assert judge.verify(SOUND).prediction
+    assert judge.verify(SOUND).prediction
+    with pytest.raises(JudgeAway, match="does not answer"):
+        judge.verify(SOUND)
+    assert len(server.seen) == 5
+
+
+@pytest.mark.parametrize(
+    ("step", "got"), [((503, b"{}"), "status 503"), ((429, b"{}"), "status 429"), (too_slow, "timed out")], ids=str
+)
+def test_one_that_cannot_answer_is_away(server: Server, judge: RemoteJudge, step: Any, got: str) -> None:
+    server.plan = [step]
+    with pytest.raises(JudgeAway, match=got):
+        judge.verify(SOUND)
+
+
+@pytest.mark.parametrize(
+    ("step", "what"),
+    [
+        ((401, b'{"error": {"what": "needs a key", "got": "none", "do": "send one"}}'), "refuses: needs a key"),
+        ((404, b"<html>"), "is no Judge"),
+        ((200, b'{"prediction": 1}'), "is no Judge"),
+        ((200, b"[]"), "is no Judge"),
+    ],
+)
+def test_a_refusal_is_no_absence(server: Server, judge: RemoteJudge, step: Any, what: str) -> None:
+    server.plan = [step] * 5
+    for _ in range(5):
+        with pytest.raises(InputError, match=what):
+            judge.verify(SOUND)
+    assert len(server.seen) == 5
+
+
+def test_after_three_failures_it_is_left_alone_and_tried_again(
+    server: Server, judge: RemoteJudge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(judge, "_breaker", Breaker(lambda: now[0]))
+    server.plan = [(503, b"{}")] * 4
+    for _ in range(6):
+        with pytest.raises(JudgeAway):
+            judge.verify(SOUND)
+    assert len(server.seen) == remote.FAILURES
+    now[0] = remote.REST_S
+    with pytest.raises(JudgeAway, match="status 503"):
+        judge.verify(SOUND)
+    with pytest.raises(JudgeAway, match="left alone"):  # one failure is enough now
+        judge.verify(SOUND)
+    now[0] = 2 * remote.REST_S
+    assert judge.verify(SOUND).prediction
+    assert judge.verify(SOUND).prediction
+
+
+def test_no_server_at_all_is_away() -> None:
+    closed = RemoteJudge("http://127.0.0.1:9", "x", key=None, timeout_s=0.5)
+    with pytest.raises(JudgeAway):
+        closed.verify(SOUND)
+    closed.close()

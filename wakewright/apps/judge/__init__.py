@@ -1,0 +1,1 @@
+"""The Judge as a server: confirms, over HTTP, what a Sentry heard."""

@@ -1,0 +1,113 @@
+"""What the Judge takes on: how much at once, how often from one client, and how long a client may take."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+from wakewright.apps.judge.refusal import Refusal
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+CLIENTS_KEPT = 10_000
+"""Clients whose rate is remembered; the one not seen for longest is forgotten first."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Limits:
+    """All of them, with the defaults of the command line."""
+
+    body_bytes: int = 4_000_000
+    """Largest body of a request."""
+    longest_s: float = 10.0
+    """Longest sound."""
+    waiting: int = 64
+    """Requests that may wait for a core; more are sent away with 503."""
+    per_second: float = 50.0
+    """Requests a second from one key, or one address where there are no keys; 0 allows any number."""
+    burst: int = 100
+    """Requests that one client may send at once."""
+    patience_s: float = 10.0
+    """Seconds in which a request must have come whole."""
+    streams: int = 16
+    """Streams at once."""
+    idle_s: float = 60.0
+    """A stream that sends nothing for so long is closed."""
+
+
+class Rates:
+    """A bucket of requests for each client that fills up again at a steady rate (token bucket)."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
+        self._limits, self._clock = limits, clock
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def take(self, client: str) -> None:
+        """Count one request of this client. Raises Refusal 429 when there were too many."""
+        rate = self._limits.per_second
+        if not rate:
+            return
+        now = self._clock()
+        left, then = self._buckets.pop(client, (float(self._limits.burst), now))
+        left = min(float(self._limits.burst), left + (now - then) * rate)
+        self._buckets[client] = (max(0.0, left - 1), now) if left >= 1 else (left, now)
+        if len(self._buckets) > CLIENTS_KEPT:
+            self._buckets.popitem(last=False)
+        if left < 1:
+            wait = (1 - left) / rate
+            raise Refusal(
+                429,
+                "too many requests from one client",
+                got=f"more than {rate:g} a second",
+                do=f"wait {wait:.1f} s, or raise --rate where the Judge is started",
+                headers={"Retry-After": str(max(1, round(wait)))},
+            )
+
+
+class Bench(Generic[T]):
+    """Threads that judge, each with what it needs for itself, behind a queue that does not grow."""
+
+    def __init__(self, make: Callable[[], T], waiting: int, threads: int | None = None) -> None:
+        self.threads = threads or max(1, os.cpu_count() or 1)
+        self._tools: SimpleQueue[T] = SimpleQueue()
+        for _ in range(self.threads):
+            self._tools.put(make())
+        self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="judge")
+        self._room = self.threads + waiting
+        self.busy = 0
+        """Requests that are judged, or wait to be."""
+
+    async def run(self, work: Callable[[T], R]) -> R:
+        """Do `work` with a tool that nobody else uses meanwhile. Raises Refusal 503 when too many wait already."""
+        if self.busy >= self._room:
+            raise Refusal(
+                503,
+                "the Judge has more to do than it can",
+                got=f"{self.busy} requests at work or waiting",
+                do="try again in a second, or start a Judge on more cores",
+                headers={"Retry-After": "1"},
+            )
+        self.busy += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, self._with_tool, work)
+        finally:
+            self.busy -= 1
+
+    def _with_tool(self, work: Callable[[T], R]) -> R:
+        tool = self._tools.get()
+        try:
+            return work(tool)
+        finally:
+            self._tools.put(tool)
+
+    def close(self) -> None:
+        """Finish what was accepted."""
+        self._pool.shutdown()

@@ -1,0 +1,160 @@
+"""Running the server: where it listens, when it refuses to start, and clients that take their time."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+import logging
+import socket
+import sys
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from wakewright.apps.judge.refusal import Refusal
+from wakewright.apps.judge.server import Court, create_app
+from wakewright.core.errors import EnvironmentProblem, InputError
+
+MOST_CONNECTIONS = 512
+"""Open at once; another is closed as it comes."""
+BACKLOG = 256
+"""Connections that may wait to be taken."""
+MESSAGE_BYTES = 1 << 18
+"""Largest message of a stream: two seconds at 48 kHz."""
+STOP_S = 15.0
+"""Given to what was accepted when the server is told to stop."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only programs of this machine can reach this address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def refuse_open_door(host: str, court: Court) -> None:
+    """Raise InputError where others could reach a Judge that asks for no key."""
+    if is_loopback(host) or (court.keys is not None and len(court.keys)):
+        return
+    raise InputError(
+        f"a Judge on {host} can be reached by others and needs a key",
+        got="no key",
+        do="make one: wakewright judge key add NAME --keys keys.json; then start it with --keys keys.json",
+    )
+
+
+def impatient(seconds: float) -> type[H11Protocol]:
+    """uvicorn's HTTP/1.1 that closes a connection whose request has not begun in time, and refuses in JSON."""
+
+    class Impatient(H11Protocol):
+        _timer: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            if len(self.connections) > MOST_CONNECTIONS:
+                transport.close()
+                return
+            self._wait()
+
+        def data_received(self, data: bytes) -> None:
+            if self._timer is None and self._idle():
+                self._wait()
+            super().data_received(data)
+            if not self._idle():
+                self._done_waiting()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._done_waiting()
+            super().connection_lost(exc)
+
+        def send_400_response(self, msg: str) -> None:
+            """What is no HTTP is refused like everything else."""
+            refusal = Refusal(400, "this is no request of HTTP/1.1", got=msg, do="see /docs for what there is")
+            content = json.dumps(refusal.content()).encode()
+            head = (
+                "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
+                f"Content-Length: {len(content)}\r\n\r\n"
+            )
+            self.transport.write(head.encode() + content)
+            self.transport.close()
+
+        def _idle(self) -> bool:
+            return self.cycle is None or self.cycle.response_complete
+
+        def _wait(self) -> None:
+            self._timer = self.loop.call_later(seconds, self._give_up)
+
+        def _done_waiting(self) -> None:
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+
+        def _give_up(self) -> None:
+            self._timer = None
+            if self._idle() and not self.transport.is_closing():
+                self.transport.close()
+
+    return Impatient
+
+
+def configure(court: Court, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn is run."""
+    return uvicorn.Config(
+        create_app(court),
+        host=host,
+        port=port,
+        http=impatient(court.limits.patience_s),
+        ws_max_size=MESSAGE_BYTES,
+        ws_max_queue=4,
+        timeout_graceful_shutdown=round(STOP_S),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+    )
+
+
+def log_to_stderr() -> None:
+    """One JSON object per line, and nothing else but tracebacks of our own failures."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    log = logging.getLogger("wakewright.judge")
+    log.handlers = [handler]
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def serve(court: Court, host: str, port: int) -> None:
+    """Serve until told to stop (SIGTERM, Ctrl-C), then finish what was accepted.
+
+    Raises InputError for an open door, EnvironmentProblem where the address cannot be listened on.
+    """
+    refuse_open_door(host, court)
+    log_to_stderr()
+    config = configure(court, host, port)
+    listening = _bind(host, port)
+    about: dict[str, Any] = {
+        "event": "listening",
+        "address": f"http://{host}:{listening.getsockname()[1]}",
+        "phrases": list(court.phrases),
+        "threads": court.bench.threads,
+        "keys": None if court.keys is None else len(court.keys),
+    }
+    logging.getLogger("wakewright.judge").info(json.dumps(about, ensure_ascii=False))
+    uvicorn.Server(config).run(sockets=[listening])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    try:
+        family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise EnvironmentProblem(
+            f"the Judge cannot listen on {host}:{port}",
+            got=error.strerror or str(error),
+            do="end what else listens there, or name another --port",
+        ) from error

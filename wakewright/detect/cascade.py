@@ -1,0 +1,194 @@
+"""A Sentry that wakes early, and a Judge that confirms or cancels each wake.
+
+Every wake is answered by exactly one confirmation or cancellation, whatever becomes of the Judge.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal, Protocol
+
+from wakewright.core.audio import Samples
+from wakewright.core.errors import InputError
+from wakewright.core.recipe import Cascade as Settings
+from wakewright.detect.around import Around
+from wakewright.detect.detector import Detection
+from wakewright.detect.judge import Judge, JudgeAway, Verdict
+from wakewright.detect.listener import Listener
+
+ASKED_AT_ONCE = 4
+"""Questions under way at a time."""
+
+
+class Confirms(Protocol):
+    """A Judge, in this process or elsewhere."""
+
+    name: str
+    phrase: str
+
+    def verify(self, samples: Samples) -> Verdict:
+        """(n,) float32 16 kHz -> its verdict. Raises JudgeAway when there is none to be had."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Event:
+    """What a cascade tells."""
+
+    kind: Literal["wake", "confirmed", "cancelled"]
+    number: int
+    """Of the wake, counted from 0; its answer has the same."""
+    detection: Detection
+    """What the Sentry heard."""
+    confidence: float | None = None
+    """The Judge's, where it gave one."""
+    reason: Literal["", "judge", "timeout", "away"] = ""
+    """Who decided: the Judge, or the setting for a Judge that was too late or not there."""
+    latency_ms: float | None = None
+    """From the wake to this answer, by the clock."""
+
+
+def open_judge(where: str, phrase: str, settings: Settings, key: str | None = None) -> Confirms:
+    """The Judge for a phrase at `where`: a run, an exported folder, or the address of a server and its `key`.
+
+    Raises RunError for a folder without a Judge, InputError for one of another phrase or what is no address,
+    MissingPackage for a server's without the extra `cascade`.
+    """
+    if "://" in where:
+        from wakewright.detect.remote import RemoteJudge
+
+        return RemoteJudge(where, phrase, key=key, timeout_s=settings.timeout_ms / 1000)
+    judge = Judge.load(where)
+    if judge.phrase != phrase:
+        raise InputError(
+            f"the Judge at {where} is for another phrase",
+            got=f"{judge.phrase!r}, where the Sentry hears {phrase!r}",
+            do="name one that was trained for it",
+        )
+    return judge
+
+
+@dataclasses.dataclass
+class _Wake:
+    number: int
+    detection: Detection
+    began: float
+    answer: Future[Verdict] | None = None
+
+
+class Cascade:
+    """Push sound in, take events out."""
+
+    def __init__(
+        self,
+        listener: Listener,
+        judges: Mapping[str, Confirms],
+        settings: Settings,
+        *,
+        say: Callable[[str], None],
+        live: bool = True,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`judges` by phrase. What is not `live` is heard faster than it was said: answers are waited for.
+
+        `say` is told once when a Judge is away and once when it is back. Raises InputError for a phrase without one.
+        """
+        lacking = [d.phrase for d in listener.detectors if d.phrase not in judges]
+        if lacking:
+            raise InputError(
+                "there is no Judge for a phrase", got=", ".join(lacking), do="name a Judge that knows it"
+            )
+        self.listener, self._judges, self._settings = listener, judges, settings
+        self._say, self._live, self._clock = say, live, clock
+        self._pool = ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="ask")
+        self._numbers = itertools.count()
+        self._around = Around(settings.after_ms / 1000)
+        self._wakes: list[_Wake] = []
+        self._away: set[str] = set()
+
+    def push(self, samples: Samples) -> list[Event]:
+        """(n,) float32 16 kHz, any n -> wakes that they complete, and answers that have come meanwhile."""
+        found = self.listener.push(samples)
+        events = [self._wake(one) for one in found]
+        self._ask(self._around.push(samples, found))
+        return events + self.answers()
+
+    def answers(self) -> list[Event]:
+        """Answers that have come since, and those that are overdue. Call it when no sound comes."""
+        events = []
+        for wake in list(self._wakes):
+            if (event := self._answered(wake)) is not None:
+                self._wakes.remove(wake)
+                events.append(event)
+        return events
+
+    def end(self) -> Iterator[Event]:
+        """The stream is over: ask about what is left, and wait for every answer. Another stream may follow."""
+        self._ask(self._around.end())
+        while self._wakes:
+            yield from self.answers()
+            time.sleep(0.002)
+
+    def reset(self) -> None:
+        """Start a new stream; call `end` first."""
+        self.listener.reset()
+
+    def close(self) -> None:
+        """Let go of its threads."""
+        self._pool.shutdown()
+
+    def _wake(self, one: Detection) -> Event:
+        wake = _Wake(next(self._numbers), one, self._clock())
+        self._wakes.append(wake)
+        return Event("wake", wake.number, one)
+
+    def _ask(self, whole: list[tuple[Detection, Samples]]) -> None:
+        for detection, sound in whole:
+            wake = next(w for w in self._wakes if w.detection is detection)
+            wake.answer = self._pool.submit(self._judges[detection.phrase].verify, sound)
+            if not self._live:
+                wake.answer.exception()  # wait for it
+
+    def _answered(self, wake: _Wake) -> Event | None:
+        passed_ms = 1000 * (self._clock() - wake.began)
+        if wake.answer is not None and wake.answer.done():
+            return self._told(wake, wake.answer, passed_ms)
+        # the Judge cannot be asked before the sound after the word has come
+        if self._live and passed_ms > self._settings.after_ms + self._settings.timeout_ms:
+            self._tell_away(wake, f"the Judge did not answer within {self._settings.timeout_ms} ms")
+            return self._without_judge(wake, "timeout", passed_ms)
+        return None
+
+    def _told(self, wake: _Wake, answer: Future[Verdict], passed_ms: float) -> Event:
+        try:
+            verdict = answer.result()
+        except JudgeAway as error:
+            self._tell_away(wake, f"{error.what} ({error.got})" if error.got else error.what)
+            return self._without_judge(wake, "away", passed_ms)
+        except InputError as error:
+            self._tell_away(wake, str(error))
+            return self._without_judge(wake, "away", passed_ms)
+        phrase = wake.detection.phrase
+        if phrase in self._away:
+            self._away.discard(phrase)
+            self._say(f"the Judge for {phrase!r} answers again")
+        level = verdict.threshold if self._settings.confirm is None else self._settings.confirm
+        kind: Literal["confirmed", "cancelled"] = "confirmed" if verdict.confidence >= level else "cancelled"
+        return Event(kind, wake.number, wake.detection, verdict.confidence, "judge", passed_ms)
+
+    def _without_judge(self, wake: _Wake, reason: Literal["timeout", "away"], passed_ms: float) -> Event:
+        kind: Literal["confirmed", "cancelled"] = (
+            "confirmed" if self._settings.on_timeout == "accept" else "cancelled"
+        )
+        return Event(kind, wake.number, wake.detection, None, reason, passed_ms)
+
+    def _tell_away(self, wake: _Wake, what: str) -> None:
+        phrase = wake.detection.phrase
+        if phrase not in self._away:
+            self._away.add(phrase)
+            does = "confirmed" if self._settings.on_timeout == "accept" else "cancelled"
+            self._say(f"{what}; until it does, each wake is {does} without it")

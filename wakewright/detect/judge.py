@@ -1,0 +1,78 @@
+"""The Judge: does this short recording hold the phrase, wherever in it?
+
+It is the same detector that hears streams, held against a clip of some seconds: the highest smoothed score that it
+gives anywhere in the clip is the confidence. Nothing here knows one model from another.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+from pathlib import Path
+
+import numpy as np
+
+from wakewright.core.audio import SAMPLE_RATE, Samples
+from wakewright.core.errors import InputError, WakewrightError
+from wakewright.detect.detector import Detector
+
+SHORTEST_S = 0.2
+"""No phrase is shorter than this."""
+AFTER_S = 0.8
+"""Quiet behind a clip: a score is highest some steps after the word, and the clip may end with it."""
+FLOOR = 1e-4
+"""RMS (-80 dBFS) of the hiss around a clip: a microphone never gives digital silence."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the Judge says of a clip."""
+
+    phrase: str
+    prediction: bool
+    """The phrase is in it."""
+    confidence: float
+    """Highest smoothed score, 0 to 1; the phrase is in it from the threshold on."""
+    threshold: float
+    end_s: float
+    """Seconds into the clip at which that score came; at most the clip's length."""
+
+
+class JudgeAway(WakewrightError):
+    """No verdict is to be had: the Judge is not there, too slow, or has too much to do."""
+
+
+class Judge:
+    """Looks at clips of one to some seconds, each from a fresh start; of several threads one at a time."""
+
+    def __init__(self, detector: Detector, name: str) -> None:
+        self._detector, self.name, self._alone = detector, name, threading.Lock()
+        self.phrase, self.threshold = detector.phrase, detector.threshold
+        # so that the first score looks at nothing but hiss, and every later one at all that it can
+        self._before = detector.looked_at
+        hiss = np.random.default_rng(0).standard_normal(self._before + round(AFTER_S * SAMPLE_RATE), np.float32)
+        self._hiss = hiss * np.float32(FLOOR)
+
+    @classmethod
+    def load(cls, path: Path | str, *, threshold: float | None = None) -> Judge:
+        """The Judge of a run or exported folder. Raises RunError, as Detector.load does."""
+        detector = Detector.load(path, threshold=threshold)
+        return cls(detector, f"{detector.phrase} ({detector.kind})")
+
+    def verify(self, samples: Samples) -> Verdict:
+        """(n,) float32 16 kHz -> whether the phrase is in it. Raises InputError for less than SHORTEST_S."""
+        if len(samples) < SHORTEST_S * SAMPLE_RATE:
+            raise InputError(
+                "there is too little sound to judge",
+                got=f"{len(samples) / SAMPLE_RATE:.2f} s",
+                do=f"send one to three seconds around the word, {SHORTEST_S} s at least",
+            )
+        around = self._hiss
+        with self._alone:
+            self._detector.reset()
+            scores = self._detector.score(np.concatenate([around[: self._before], samples, around[self._before :]]))
+        best = int(np.argmax(scores))
+        at = self._detector.first_step_s + best * self._detector.hop_s - self._before / SAMPLE_RATE
+        confidence = float(scores[best])
+        end = min(max(at, 0.0), len(samples) / SAMPLE_RATE)
+        return Verdict(self.phrase, confidence >= self.threshold, confidence, self.threshold, end)
