@@ -145,6 +145,27 @@ def test_a_microphone_is_heard_until_ctrl_c_even_on_a_full_disk(
     assert "listening goes on; this sound was not kept" in out.err
 
 
+def test_a_judge_confirms_each_wake(
+    exported: dict[str, Path], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["listen", str(exported["mixednet"]), "--wav", str(folder / "a.wav"), "--threshold", "0.0"]
+    words += ["--judge", str(exported["speech_embedding"])]
+    told = tmp_path / "told"
+    assert main([*words, "--json", "--exec", f'echo x >> "{told}"']) == 0
+    wake, answer = lines(capsys)
+    assert (wake["event"], wake["wake"], answer["event"], answer["wake"]) == ("wake", 0, "confirmed", 0)
+    assert answer["reason"] == "judge"
+    assert answer["confidence"] >= 0.5
+    assert told.read_text().split() == ["x"]
+    assert main([*words, "--cascade", "confirm=0.999", "--exec", f'echo x >> "{told}"']) == 0
+    out = capsys.readouterr().out.splitlines()
+    assert out[0].endswith("?")
+    assert " cancelled, confidence 0." in out[1]
+    assert told.read_text().split() == ["x"]
+    assert main([*words, "--cascade", "confirn=0.9"]) == 2
+    assert "confirn" in capsys.readouterr().err
+
+
 def test_microphones_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     there = [microphone.Device(0, "A", 48000, 2, False), microphone.Device(3, "B", 16000, 1, True)]
     monkeypatch.setattr(microphone, "devices", lambda: there)

@@ -291,7 +291,7 @@ class Calibrate(Node):
 
 
 class Cascade(Node):
-    """A Sentry that wakes early and a Judge that confirms: what stands in a cascade.yaml."""
+    """A Sentry that wakes early and a Judge that confirms."""
 
     sentry: str | None = None
     """Run or exported folder of the Sentry."""
@@ -352,6 +352,8 @@ class Recipe(Node):
     """Scores to detections."""
     calibrate: Calibrate = Calibrate()
     """Choice of the threshold."""
+    cascade: Cascade | None = None
+    """Sentry and Judge together, for the commands that listen; training does not look at it."""
     engine: Engine = Engine()
     """Where the work runs."""
 

@@ -46,7 +46,7 @@ def started(exported: dict[str, Path]) -> Started:
     def start(*words: str) -> Iterator[tuple[str, Any]]:
         command = [sys.executable, "-m", "wakewright", "judge", "serve", str(exported["speech_embedding"])]
         process = subprocess.Popen(
-            [*command, "--port", "0", *words],
+            [*command, *(() if "--port" in words else ("--port", "0")), *words],
             stderr=subprocess.PIPE,
             text=True,
             env={**os.environ, "OMP_NUM_THREADS": "1"},
@@ -60,6 +60,13 @@ def started(exported: dict[str, Path]) -> Started:
                 process.terminate()
 
     return start
+
+
+@pytest.fixture(scope="session")
+def sound(spoken: Manifest) -> Samples:
+    """Twelve seconds of speech with pauses."""
+    rest = np.random.default_rng(0).normal(0, 0.002, 8000).astype(np.float32)
+    return np.concatenate([part for clip in spoken for part in (load(clip.path), rest)])[: 12 * 16000]
 
 
 @pytest.fixture

@@ -19,6 +19,11 @@ from wakewright.apps.cli import main
 from wakewright.apps.judge import keys as ring
 from wakewright.apps.judge.serve import is_loopback
 from wakewright.core.audio import Samples
+from wakewright.core.recipe import Cascade as Settings
+from wakewright.detect import remote
+from wakewright.detect.cascade import Cascade, Event
+from wakewright.detect.listener import Listener
+from wakewright.detect.remote import RemoteJudge
 
 SECONDS = ("--rate", "0", "--threads", "2")
 
@@ -223,3 +228,45 @@ def test_a_client_that_takes_its_time_is_cut_off(started: Any) -> None:
                 ends.append(got)
     assert all(b"408" in got.split(b"\r\n")[0] for got in ends[::2])
     assert all(got == b"" for got in ends[1::2])
+
+
+def test_a_judge_killed_in_the_middle_of_a_cascade_is_missed_once_and_welcomed_back(
+    started: Any, exported: dict[str, Path], sound: Samples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The listener goes on, says so once each way, and no wake is lost or answered twice."""
+    monkeypatch.setattr(remote, "REST_S", 0.2)
+    listener = Listener.load([exported["speech_embedding"]], threshold=0.7)
+    listener.detectors[0]._state.release = 0.69  # weights are random and scores hover
+    said: list[str] = []
+    settings = Settings(timeout_ms=2000)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    judge = RemoteJudge(f"http://127.0.0.1:{port}", "hey katya", key=None, timeout_s=2.0)
+    cascade = Cascade(listener, {"hey katya": judge}, settings, say=said.append, live=False)
+    pieces = [sound[at : at + 1280] for at in range(0, len(sound), 1280)]
+    events: list[Event] = []
+
+    def hear() -> set[str]:
+        before = len(events)
+        for piece in pieces:
+            events.extend(cascade.push(piece))
+        events.extend(cascade.end())
+        return {event.reason for event in events[before:] if event.kind != "wake"}
+
+    with started(*SECONDS, "--port", port) as (_, process):
+        assert hear() == {"judge"}
+        process.kill()
+        process.wait()
+        assert hear() == {"away"}
+    with started(*SECONDS, "--port", port):
+        time.sleep(remote.REST_S)
+        assert "judge" in hear()
+    cascade.close()
+    judge.close()
+    wakes = [event.number for event in events if event.kind == "wake"]
+    assert len(wakes) >= 6
+    assert sorted(event.number for event in events if event.kind != "wake") == wakes
+    assert len(said) == 2
+    assert "until it does, each wake is confirmed without it" in said[0]
+    assert "answers again" in said[1]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from wakewright.apps.hook import Hook
     from wakewright.apps.meter import Meter
     from wakewright.core.audio import Samples
+    from wakewright.detect.cascade import Cascade, Event
     from wakewright.detect.detector import Detection
     from wakewright.detect.listener import Listener
 
@@ -45,8 +46,21 @@ def listen(
     ] = None,
     save: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the sound around each detection.")] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the calibrated one.")] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(
+            metavar="RUN|URL",
+            help="A Judge that confirms or cancels each wake: a run, or a server's address, whose key is taken from "
+            "WAKEWRIGHT_JUDGE_KEY.",
+        ),
+    ] = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--cascade", metavar="KEY=VALUE", help="confirm, after_ms, timeout_ms or on_timeout=reject."),
+    ] = None,
 ) -> None:
     """Tell where the phrase is heard, live or in recordings."""
+    from wakewright.apps.confirm import open_cascade
     from wakewright.core.errors import InputError
     from wakewright.detect.listener import Listener
 
@@ -58,6 +72,10 @@ def listen(
     folders = [path.parent if path.is_file() else path for path in run]
     listener = Listener.load(folders, threshold=threshold)
     with _Teller.open(listener, as_json, run_command, save) as teller:
+        if judge is not None:
+            teller.cascade = open_cascade(
+                listener, judge, settings or [], say=teller.say, live=wav is None or wav == "-"
+            )
         if wav is None:
             _live(teller, device, rate)
         else:
@@ -100,6 +118,27 @@ def _live(teller: _Teller, device: str | None, rate: int | None) -> None:
         teller.tell(None, microphone)
 
 
+def _json(name: str | None, one: Detection, event: Event | None) -> str:
+    now = datetime.datetime.now().astimezone()
+    about: dict[str, object] = {"time": now.isoformat(timespec="milliseconds")} if name is None else {"file": name}
+    if event is not None:
+        about |= {"event": event.kind, "wake": event.number}
+    about |= {"phrase": one.phrase, "start_s": round(one.start_s, 3), "end_s": round(one.end_s, 3)}
+    about["score"] = round(one.score, 4)
+    if event is not None and event.kind != "wake":
+        about |= {"confidence": event.confidence, "reason": event.reason, "latency_ms": event.latency_ms}
+    return json.dumps(about, ensure_ascii=False)
+
+
+def _line(name: str | None, one: Detection, event: Event | None) -> str:
+    where = f"{datetime.datetime.now():%H:%M:%S} " if name is None else f"{name}: "
+    when = "" if name is None else f" at {one.end_s:.2f} s"
+    if event is None or event.kind == "wake":
+        return f"{where}{one.phrase}{when}, score {one.score:.3f}{'' if event is None else '?'}"
+    why = f"confidence {event.confidence:.3f}" if event.confidence is not None else f"Judge {event.reason}"
+    return f"{where}{one.phrase}{when} {event.kind}, {why}"
+
+
 @dataclasses.dataclass
 class _Teller:
     """Prints detections, runs the user's command and keeps the sound around them."""
@@ -109,6 +148,7 @@ class _Teller:
     hook: Hook | None
     folder: Path | None
     meter: Meter | None = None
+    cascade: Cascade | None = None
 
     @classmethod
     @contextlib.contextmanager
@@ -116,9 +156,12 @@ class _Teller:
         from wakewright.apps.hook import Hook
 
         hook = None if command is None else Hook(command)
+        teller = cls(listener, as_json, hook, folder)
         try:
-            yield cls(listener, as_json, hook, folder)
+            yield teller
         finally:
+            if teller.cascade is not None:
+                teller.cascade.close()
             if hook is not None:
                 hook.wait()
 
@@ -136,33 +179,37 @@ class _Teller:
         self.listener.reset()
         try:
             for piece in pieces:
-                found = self.listener.push(piece)
+                if self.cascade is None:
+                    found = self.listener.push(piece)
+                    for one in found:
+                        self._print(name, one)
+                else:
+                    events = self.cascade.push(piece)
+                    found = [event.detection for event in events if event.kind == "wake"]
+                    self._print_events(name, events)
                 heard += len(found)
-                for one in found:
-                    self._print(name, one)
                 self._keep(name, around.push(piece, found))
                 if self.meter is not None:
                     self.meter.show(piece, self.listener.detectors)
         finally:
+            if self.cascade is not None:
+                self._print_events(name, self.cascade.end())
             self._keep(name, around.end())
         if not heard and name is not None and not self.as_json:
             typer.echo(f"{name}: not heard")
 
-    def _print(self, name: str | None, one: Detection) -> None:
+    def _print(self, name: str | None, one: Detection, event: Event | None = None) -> None:
         if self.meter is not None:
             self.meter.clear()
-        now = datetime.datetime.now().astimezone()
-        if self.as_json:
-            where = {"time": now.isoformat(timespec="milliseconds")} if name is None else {"file": name}
-            about = {"phrase": one.phrase, "start_s": round(one.start_s, 3), "end_s": round(one.end_s, 3)}
-            typer.echo(json.dumps({**where, **about, "score": round(one.score, 4)}, ensure_ascii=False))
-        elif name is None:
-            typer.echo(f"{now:%H:%M:%S} {one.phrase}, score {one.score:.3f}")
-        else:
-            typer.echo(f"{name}: {one.phrase} at {one.end_s:.2f} s, score {one.score:.3f}")
+        typer.echo(_json(name, one, event) if self.as_json else _line(name, one, event))
         sys.stdout.flush()
-        if self.hook is not None and (problem := self.hook.run(one)):
+        confirmed = event is None or event.kind == "confirmed"
+        if confirmed and self.hook is not None and (problem := self.hook.run(one)):
             self.say(problem)
+
+    def _print_events(self, name: str | None, events: Iterable[Event]) -> None:
+        for event in events:
+            self._print(name, event.detection, event)
 
     def _keep(self, name: str | None, done: list[tuple[Detection, Samples]]) -> None:
         from wakewright.core.audio import write_wav
