@@ -48,6 +48,7 @@ ONE_FILE = {
     "safetensors",
     "sounddevice",
     "tflite_micro",
+    "wyoming",
 }
 """Optional or engine packages, or parts of one; each is known to one file only."""
 

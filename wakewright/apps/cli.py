@@ -27,6 +27,7 @@ from wakewright.apps.commands import (
     runs,
     train,
     voices,
+    wyoming,
 )
 from wakewright.core.errors import MissingPackage, WakewrightError
 
@@ -55,6 +56,7 @@ app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(budget.budget)
 app.command()(listen.listen)
+app.command()(wyoming.wyoming)
 app.add_typer(judge.app)
 app.add_typer(backbone.app)
 app.add_typer(voices.app)

@@ -86,6 +86,8 @@ class Detector:
         self.first_step_s = (self._front.first_end + (self.stride - 1) * self._front.hop) / SAMPLE_RATE
         """Seconds of audio behind the first step."""
         self._state = PolicyState(self.policy, self.hop_s * 1000, self.threshold)
+        self.language: str = about.get("language", "en-us")
+        """Of the phrase, as espeak-ng names it."""
         self.kind: str = about.get("model_type", "")
         """Name of the model in the registry."""
         self.looked_at = round(about.get("looked_at_s", LOOKED_AT_S) * SAMPLE_RATE)

@@ -1,0 +1,241 @@
+"""The Wyoming service, with the real client over TCP and sound as satellites send it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from wyoming.audio import AudioChunk, AudioStart, AudioStop
+from wyoming.client import AsyncClient, AsyncTcpClient
+from wyoming.error import Error
+from wyoming.event import Event
+from wyoming.info import Describe, Info
+from wyoming.ping import Ping, Pong
+from wyoming.wake import Detect, Detection, NotDetected
+
+from wakewright import Detector
+from wakewright.apps.cli import main
+from wakewright.apps.satellites import decode
+from wakewright.core.audio import Samples, load
+from wakewright.core.manifest import Manifest
+
+CHUNK = 1024
+"""Samples in a piece of sound, as wyoming-satellite sends them."""
+
+
+@pytest.fixture(scope="module")
+def sound(spoken: Manifest) -> Samples:
+    rest = np.random.default_rng(0).normal(0, 0.002, 8000).astype(np.float32)
+    return np.concatenate([part for clip in spoken for part in (load(clip.path), rest)])[: 8 * 16000]
+
+
+@pytest.fixture(scope="module")
+def words(exported: dict[str, Path], sound: Samples, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Two wake words that fire in the sound."""
+    folders = []
+    for name, phrase in (("speech_embedding", "hey katya"), ("mixednet", "jarvis")):
+        folder = tmp_path_factory.mktemp("wyoming") / name
+        shutil.copytree(exported[name], folder)
+        threshold = float(np.quantile(Detector.load(folder).score(sound), 0.6))
+        about = json.loads((folder / "metadata.json").read_text())
+        changed = about | {"threshold": threshold, "original_wake_word": phrase}
+        (folder / "metadata.json").write_text(json.dumps(changed))
+        folders.append(folder)
+    return folders
+
+
+@contextmanager
+def serving(folders: list[Path], *options: str) -> Iterator[tuple[int, Any]]:
+    """`wakewright wyoming` on a free port."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "wakewright", "wyoming", "--uri", f"tcp://127.0.0.1:{port}", *options]
+    with subprocess.Popen([*command, *map(str, folders)], stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            line = process.stderr.readline()
+            assert line.startswith("serving "), line + process.stderr.read()
+            yield port, process
+        finally:
+            process.terminate()
+
+
+@pytest.fixture(scope="module")
+def port(words: list[Path]) -> Iterator[int]:
+    with serving(words) as (number, _):
+        yield number
+
+
+async def speak(client: AsyncClient, sound: Samples, rate: int = 16000, *, start: bool = True) -> None:
+    """Send it as a satellite does, faster than real time."""
+    if start:
+        await client.write_event(AudioStart(rate=rate, width=2, channels=1, timestamp=5000).event())
+    raw = (sound * 32767).astype("<i2").tobytes()
+    for at in range(0, len(raw), 2 * CHUNK):
+        piece = raw[at : at + 2 * CHUNK]
+        await client.write_event(AudioChunk(rate=rate, width=2, channels=1, audio=piece, timestamp=at // 32).event())
+    await client.write_event(AudioStop().event())
+
+
+async def answers(client: AsyncClient, count: int = 1) -> list[Event]:
+    found = []
+    for _ in range(count):
+        event = await asyncio.wait_for(client.read_event(), 20)
+        assert event is not None
+        found.append(event)
+    return found
+
+
+async def heard(port: int, sound: Samples, count: int, names: list[str] | None = None) -> list[Event]:
+    async with AsyncTcpClient("127.0.0.1", port) as client:
+        await client.write_event(Detect(names=names).event())
+        await speak(client, sound)
+        return await answers(client, count)
+
+
+def expected(folder: Path, sound: Samples) -> list[float]:
+    raw = (sound * 32767).astype("<i2").astype(np.float32) / np.float32(32768)
+    return [fire.end_s for fire in Detector.load(folder).stream(raw)]
+
+
+def test_it_tells_what_it_knows(port: int) -> None:
+    async def ask() -> Info:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            await client.write_event(Ping(text="x").event())
+            (pong,) = await answers(client)
+            assert Pong.from_event(pong).text == "x"
+            await client.write_event(Describe().event())
+            return Info.from_event((await answers(client))[0])
+
+    (program,) = asyncio.run(ask()).wake
+    assert program.installed
+    assert [(m.name, m.phrase, m.languages) for m in program.models] == [
+        ("hey_katya", "hey katya", ["en"]),
+        ("jarvis", "jarvis", ["en"]),
+    ]
+
+
+def test_it_tells_what_the_detector_hears_and_when(port: int, words: list[Path], sound: Samples) -> None:
+    ends = expected(words[0], sound)
+    events = asyncio.run(heard(port, sound, len(ends), ["hey_katya"]))
+    assert [Detection.from_event(e).name for e in events] == ["hey_katya"] * len(ends)
+    assert [Detection.from_event(e).timestamp for e in events] == [5000 + round(1000 * end) for end in ends]
+
+
+def test_several_phrases_are_heard_unless_some_are_named(port: int, words: list[Path], sound: Samples) -> None:
+    both = sum(len(expected(folder, sound)) for folder in words)
+    names = {Detection.from_event(e).name for e in asyncio.run(heard(port, sound, both))}
+    assert names == {"hey_katya", "jarvis"}
+
+
+def test_an_end_without_the_phrase_is_told(port: int, sound: Samples) -> None:
+    async def talk() -> None:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            await client.write_event(Detect(names=["jarvis"]).event())
+            for _ in range(2):  # a stream may follow another
+                await speak(client, np.zeros(16000, np.float32))
+                assert NotDetected.is_type((await answers(client))[0].type)
+
+    asyncio.run(talk())
+
+
+def test_another_rate_and_no_start_are_understood(port: int, words: list[Path], sound: Samples) -> None:
+    async def talk() -> list[Event]:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            doubled = np.repeat(sound, 2)
+            await client.write_event(Detect(names=["hey_katya"]).event())
+            await speak(client, doubled, 32000, start=False)
+            return await answers(client)
+
+    assert Detection.from_event(asyncio.run(talk())[0]).name == "hey_katya"
+
+
+def test_unknown_names_and_bad_sound_are_refused(port: int) -> None:
+    async def talk() -> list[Error]:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            await client.write_event(Detect(names=["alexa"]).event())
+            bad = AudioChunk(rate=16000, width=3, channels=1, audio=bytes(30))
+            await client.write_event(bad.event())
+            return [Error.from_event(event) for event in await answers(client, 2)]
+
+    unknown, sound = asyncio.run(talk())
+    assert (unknown.code, sound.code) == ("unknown-model", "bad-audio")
+    assert "there is hey_katya, jarvis" in unknown.text
+
+
+def test_what_is_no_wyoming_ends_that_connection_alone(port: int, sound: Samples, words: list[Path]) -> None:
+    for content in (
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"{}\n",
+        b'{"type": "audio-chunk", "data": 7}\n',
+        b"\xff\xfe\n",
+        b"x" * 200_000,
+    ):
+        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+            with contextlib.suppress(ConnectionError):  # it hangs up while more is sent
+                connection.sendall(content)
+                connection.shutdown(socket.SHUT_WR)
+                while connection.recv(4096):
+                    pass
+    assert asyncio.run(heard(port, sound, 1, ["hey_katya"]))
+
+
+def test_a_slow_satellite_delays_no_other(port: int, sound: Samples, words: list[Path]) -> None:
+    """Nine that hang in the middle of a stream, and ten that talk at once meanwhile."""
+    stuck = [socket.create_connection(("127.0.0.1", port)) for _ in range(9)]
+    for connection in stuck:
+        connection.sendall(b'{"type": "audio-chunk", "data": {"rate": 16000, "width": 2, "channels": 1}, ')
+
+    async def all_of_them() -> list[list[Event]]:
+        return await asyncio.gather(*(heard(port, sound, 1, ["hey_katya"]) for _ in range(10)))
+
+    began = time.monotonic()
+    events = asyncio.run(all_of_them())
+    took = time.monotonic() - began
+    assert all(Detection.is_type(event.type) for (event,) in events)
+    assert took < 8  # less than the sound itself lasts
+    for connection in stuck:
+        connection.close()
+
+
+def test_with_a_judge_only_what_it_confirms_is_told(
+    words: list[Path], sound: Samples, exported: dict[str, Path]
+) -> None:
+    judge = str(exported["speech_embedding"])
+    ends = expected(words[0], sound)
+    with serving(words[:1], "--judge", judge, "--cascade", "confirm=0.0") as (port, _):
+        events = asyncio.run(heard(port, sound, len(ends)))
+        assert all(Detection.is_type(event.type) for event in events)
+    with serving(words[:1], "--judge", judge, "--cascade", "confirm=1.0") as (port, _):
+        (event,) = asyncio.run(heard(port, sound, 1))
+        assert NotDetected.is_type(event.type)
+
+
+def test_an_address_that_cannot_be_served_is_said(
+    words: list[Path], port: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["wyoming", str(words[0]), "--uri", "http://x"]) == 2
+    assert "is no address to serve at" in capsys.readouterr().err
+    assert main(["wyoming", str(words[0]), "--uri", f"tcp://127.0.0.1:{port}"]) == 3
+    assert "cannot be served at" in capsys.readouterr().err
+
+
+def test_samples_of_any_width_are_decoded() -> None:
+    wave = np.array([-1.0, -0.5, 0.0, 0.5], np.float32)
+    for width, kind, scale, offset in ((1, "u1", 127, 128), (2, "<i2", 32767, 0), (4, "<i4", 2**31 - 128, 0)):
+        raw = (wave * scale + offset).astype(kind).tobytes()
+        np.testing.assert_allclose(decode(raw, width, 1)[:, 0], wave, atol=0.02)
+        assert decode(raw + b"\x00", width, 2).shape == (2, 2)
