@@ -184,12 +184,12 @@ def test_what_is_no_wyoming_ends_that_connection_alone(port: int, sound: Samples
         b"\xff\xfe\n",
         b"x" * 200_000,
     ):
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
-            with contextlib.suppress(ConnectionError):  # it hangs up while more is sent
-                connection.sendall(content)
-                connection.shutdown(socket.SHUT_WR)
-                while connection.recv(4096):
-                    pass
+        there = socket.create_connection(("127.0.0.1", port), timeout=10)
+        with there as connection, contextlib.suppress(ConnectionError):  # it hangs up while more is sent
+            connection.sendall(content)
+            connection.shutdown(socket.SHUT_WR)
+            while connection.recv(4096):
+                pass
     assert asyncio.run(heard(port, sound, 1, ["hey_katya"]))
 
 

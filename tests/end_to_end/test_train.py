@@ -18,6 +18,7 @@ import pytest
 import torch
 
 from wakewright import Detector, pipeline
+from wakewright.apps.cli import main
 from wakewright.core.audio import load, to_int16
 from wakewright.core.compose import load_recipe
 from wakewright.core.manifest import Manifest
@@ -26,6 +27,7 @@ from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.detect.networks import OnnxNetwork
 from wakewright.dsp.embedding import SpeechEmbedding
+from wakewright.evaluate import cascade
 from wakewright.evaluate.result import read_result
 from wakewright.export import openwakeword
 from wakewright.export.folder import export_run
@@ -216,6 +218,38 @@ def test_a_run_is_measured_on_recordings(run: Run, spoken: Manifest, tmp_path: P
     assert result.samples == read_result(run.eval_dir / "result.json").samples
     assert result.licences
     assert any("4 syllables" in line for line in result.advice)
+
+
+def test_a_sentry_and_a_judge_are_put_together_and_measured(
+    run: Run, spoken: Manifest, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same run in both roles: what the Judge learnt from is not validated on, and the pair can be used."""
+    for kind, folder in (("positive", "positive"), ("speech", "negative")):
+        (tmp_path / folder).mkdir()
+        for i, clip in enumerate(c for c in spoken if c.kind == kind):
+            shutil.copy(clip.path, tmp_path / folder / f"{i}.wav")
+    pair = tmp_path / "pair.yaml"
+    words = ["cascade", str(run.folder), str(run.folder), "--calls", "100000", "--out", str(pair)]
+    assert main([*words, "--speech", str(tmp_path)]) == 0
+    out = capsys.readouterr().out
+    table = [line.split() for line in out.splitlines() if line.strip().startswith("0.")]
+    assert [float(row[0]) for row in table] == list(cascade.TRIGGERS)
+    calls = [float(row[1]) for row in table]
+    assert calls[-1] == min(calls)
+    assert sum(row[-1] == "<" for row in table) == 1
+    for name in (
+        "Sentry alone, as recorded",
+        "Judge alone, as recorded",
+        "cascade, as recorded",
+        "the Judge is asked",
+    ):
+        assert name in out
+    chosen = load_recipe(pair).cascade
+    assert chosen is not None
+    assert Path(chosen.judge or "") == run.folder.resolve()
+    assert main(["listen", str(pair), "--wav", str(tmp_path / "positive"), "--json"]) == 0
+    assert main([*words[:3], "--calls", "1"]) == 2 or min(calls) <= 1
+    capsys.readouterr()
 
 
 def until(process: subprocess.Popen[str], stage: str, then: Path | None = None) -> None:

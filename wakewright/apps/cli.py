@@ -18,6 +18,7 @@ import wakewright
 from wakewright.apps.commands import (
     backbone,
     budget,
+    cascade,
     doctor,
     evaluate,
     export,
@@ -56,6 +57,7 @@ app.command()(evaluate.evaluate)
 app.command()(export.export)
 app.command()(budget.budget)
 app.command()(listen.listen)
+app.command()(cascade.cascade)
 app.command()(wyoming.wyoming)
 app.add_typer(judge.app)
 app.add_typer(backbone.app)

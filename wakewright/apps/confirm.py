@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from wakewright.core.compose import load_recipe
+from wakewright.core.errors import InputError
 from wakewright.core.recipe import Cascade as Settings
 from wakewright.detect.cascade import Cascade, open_judge
 from wakewright.detect.listener import Listener
@@ -14,14 +16,28 @@ KEY = "WAKEWRIGHT_JUDGE_KEY"
 """Environment variable with the key of a Judge: on a command line everybody could read it."""
 
 
-def open_cascade(
-    listener: Listener, judge: str, settings: Sequence[str], *, say: Callable[[str], None], live: bool
-) -> Cascade:
-    """The listener with this Judge behind each of its phrases; `settings` are KEY=VALUE.
+def read_pair(path: Path, settings: Sequence[str]) -> Settings:
+    """What `wakewright cascade` wrote, with `settings` (KEY=VALUE) laid over it.
 
-    Raises RecipeError for a setting, and what open_judge raises.
+    Raises RecipeError for a file that is none, InputError for one without a Sentry or a Judge.
     """
-    recipe = load_recipe(None, [f"cascade.{word}" for word in settings], "any")
-    chosen = recipe.cascade or Settings()
+    recipe = load_recipe(path, [f"cascade.{word}" for word in settings])
+    pair = recipe.cascade
+    if pair is None or pair.sentry is None or pair.judge is None:
+        raise InputError(
+            f"{path} names no pair", got="no cascade.sentry or no cascade.judge", do="make it: wakewright cascade"
+        )
+    return pair
+
+
+def settings_of(words: Sequence[str]) -> Settings:
+    """Settings of a cascade from KEY=VALUE words. Raises RecipeError."""
+    return load_recipe(None, [f"cascade.{word}" for word in words], "any").cascade or Settings()
+
+
+def open_cascade(
+    listener: Listener, judge: str, chosen: Settings, *, say: Callable[[str], None], live: bool
+) -> Cascade:
+    """The listener with this Judge behind each of its phrases. Raises what open_judge raises."""
     judges = {d.phrase: open_judge(judge, d.phrase, chosen, os.environ.get(KEY)) for d in listener.detectors}
     return Cascade(listener, judges, chosen, say=say, live=live)

@@ -146,6 +146,15 @@ class Detector:
         parts = [self.score_frames(self._front.push(piece)) for piece in pieces(samples)]
         return np.concatenate(parts) if parts else np.zeros(0, np.float32)
 
+    def raw_scores(self, samples: Samples) -> Scores:
+        """(n,) -> (steps,) scores as the model gives them, before any smoothing."""
+        parts = [
+            self._network(frames)
+            for piece in pieces(samples)
+            if len(frames := self._whole_steps(self._front.push(piece)))
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
     def stream(self, audio: Samples | Iterable[Samples]) -> Iterator[Detection]:
         """Detections in a recording, or in pieces of one as they come, from a fresh start."""
         self.reset()
@@ -164,14 +173,19 @@ class Detector:
         """(n, channels) what the front end would give -> (steps,) smoothed scores, as `score` gives of samples."""
         return self._push_frames(frames)[0]
 
-    def _push_frames(self, frames: Frames) -> tuple[Scores, list[Detection]]:
+    def _whole_steps(self, frames: Frames) -> Frames:
+        """These frames after those left over before, as many as make whole steps; the rest is left over."""
         if len(self._frames):
             frames = np.concatenate([self._frames, frames])
         whole = len(frames) // self.stride * self.stride
         self._frames = frames[whole:]
-        if not whole:
+        return frames[:whole]
+
+    def _push_frames(self, frames: Frames) -> tuple[Scores, list[Detection]]:
+        frames = self._whole_steps(frames)
+        if not len(frames):
             return np.zeros(0, np.float32), []
-        scores, fires = self._state.push(self._network(frames[:whole]))
+        scores, fires = self._state.push(self._network(frames))
         self.current = float(scores[-1])
         first, hop = round(self.first_step_s * SAMPLE_RATE), round(self.hop_s * SAMPLE_RATE)
         ends = [first + fire.step * hop for fire in fires]

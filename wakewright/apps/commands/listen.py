@@ -60,7 +60,7 @@ def listen(
     ] = None,
 ) -> None:
     """Tell where the phrase is heard, live or in recordings."""
-    from wakewright.apps.confirm import open_cascade
+    from wakewright.apps.confirm import open_cascade, read_pair, settings_of
     from wakewright.core.errors import InputError
     from wakewright.detect.listener import Listener
 
@@ -69,13 +69,16 @@ def listen(
         return
     if not run:
         raise InputError("there is nothing to listen for", got="no run", do="name one, see: wakewright runs")
+    pair = settings_of(settings or [])
+    if run[0].suffix in (".yaml", ".yml"):
+        pair = read_pair(run[0], settings or [])
+        run, judge = [Path(pair.sentry or "")], judge or pair.judge
+        threshold = pair.trigger if threshold is None else threshold
     folders = [path.parent if path.is_file() else path for path in run]
     listener = Listener.load(folders, threshold=threshold)
     with _Teller.open(listener, as_json, run_command, save) as teller:
         if judge is not None:
-            teller.cascade = open_cascade(
-                listener, judge, settings or [], say=teller.say, live=wav is None or wav == "-"
-            )
+            teller.cascade = open_cascade(listener, judge, pair, say=teller.say, live=wav is None or wav == "-")
         if wav is None:
             _live(teller, device, rate)
         else:

@@ -30,13 +30,13 @@ def wyoming(
     from functools import partial
 
     from wakewright.apps import satellites
-    from wakewright.apps.confirm import open_cascade
+    from wakewright.apps.confirm import open_cascade, settings_of
 
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
     folders = tuple(path.parent if path.is_file() else path for path in run)
     confirm: satellites.OpenCascade | None = None
     if judge is not None:
-        confirm = partial(open_cascade, judge=judge, settings=settings or [], live=True)
+        confirm = partial(open_cascade, judge=judge, chosen=settings_of(settings or []), live=True)
     service = satellites.Service(folders, threshold, confirm)
     phrases = ", ".join(service.models.values())
     satellites.run(service, uri, zeroconf, lambda: typer.echo(f"serving {phrases} at {uri}", err=True))

@@ -1,0 +1,211 @@
+"""A Sentry and a Judge as one detector: their thresholds chosen together, and what the pair then does.
+
+A cascade's score at a step is the Judge's confidence where the Sentry wakes and 0 elsewhere, so that misses and
+false accepts are counted as those of any detector, over the Judge's threshold.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from wakewright.core.audio import SAMPLE_RATE, Samples
+from wakewright.core.engine import map_processes
+from wakewright.core.errors import InputError
+from wakewright.core.manifest import Manifest
+from wakewright.core.progress import Progress
+from wakewright.core.run import Run
+from wakewright.data import parts as scenes
+from wakewright.data import streams
+from wakewright.data.parts import Parts, Scene
+from wakewright.detect.detector import BEFORE_S, Detector
+from wakewright.detect.judge import Judge
+from wakewright.detect.policy import PolicyState
+from wakewright.evaluate import hear, real
+from wakewright.evaluate.calibrate import Calibration, calibrate
+from wakewright.evaluate.metrics import Negatives, Scores, Trial
+
+TRIGGERS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
+"""Scores at which a Sentry might wake."""
+CALLED = 1e-30
+"""Score of a wake that the Judge is sure is none: more than 0, which stands for no wake."""
+
+
+class PairEar:
+    """Hears a stream as the pair would, for several triggers of the Sentry at once."""
+
+    def __init__(self, sentry: Detector, judge: Judge, after_s: float) -> None:
+        self.sentry, self.judge, self._after = sentry, judge, round(after_s * SAMPLE_RATE)
+        self.hop_s, self.first_step_s = sentry.hop_s, sentry.first_step_s
+        self.judged_s: list[float] = []
+        """Seconds that each verdict took."""
+
+    def hear_at(self, samples: Samples, triggers: Sequence[float]) -> list[Scores]:
+        """(n,) from a fresh start -> for each trigger (steps,) the Judge's confidence where the Sentry wakes."""
+        self.sentry.reset()
+        frames = self.sentry.raw_scores(samples)
+        verdicts: dict[int, float] = {}
+        found = []
+        for trigger in triggers:
+            policy = PolicyState(self.sentry.policy, self.hop_s * 1000, trigger)
+            smoothed, fires = policy.push(frames)
+            scores = np.zeros(len(smoothed), np.float32)
+            for fire in fires:
+                if fire.step not in verdicts:
+                    verdicts[fire.step] = self._verdict(samples, fire.step)
+                # a confidence of 0 is still a call
+                scores[fire.step] = max(verdicts[fire.step], CALLED)
+            found.append(scores)
+        return found
+
+    def _verdict(self, samples: Samples, step: int) -> float:
+        end = round((self.first_step_s + step * self.hop_s) * SAMPLE_RATE)
+        clip = samples[max(0, end - round(BEFORE_S * SAMPLE_RATE)) : end + self._after]
+        began = time.perf_counter()
+        confidence = self.judge.verify(clip).confidence
+        self.judged_s.append(time.perf_counter() - began)
+        return confidence
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairing:
+    """One choice of the two thresholds, and what it does on the audio it was chosen on."""
+
+    trigger: float
+    calls_per_hour: float
+    """Wakes per hour of sound without the phrase: what the Judge is asked."""
+    caught: float
+    """Share of the words that the Sentry wakes at."""
+    calibration: Calibration
+    """The Judge's threshold, with misses and false accepts of the pair."""
+
+
+@functools.lru_cache(maxsize=2)
+def _pair(sentry: str, judge: str, after_s: float) -> PairEar:
+    return PairEar(Detector.load(sentry), Judge.load(judge), after_s)
+
+
+def _hear(
+    stream: streams.StreamPlan, *, surroundings: streams.Surroundings, pair: tuple[str, str, float]
+) -> list[hear.Heard]:
+    samples, events = streams.render(stream, surroundings)
+    ear = _pair(*pair)
+    return [hear.Heard(s, ear.hop_s, ear.first_step_s, events) for s in ear.hear_at(samples, TRIGGERS)]
+
+
+def choose(
+    sentry: Run, judge: Run, *, after_s: float, fa_per_hour: float, most_calls: float, progress: Progress
+) -> list[Pairing]:
+    """Both thresholds together, on the Sentry's validation part: every pairing, the chosen one first.
+
+    Chosen is the one that misses least among those that meet `fa_per_hour` with at most `most_calls`; of equals the
+    one that calls less. Clips that the Judge was trained on are left out. Raises InputError for two phrases, or where
+    no pairing calls so seldom.
+    """
+    if sentry.recipe.phrase != judge.recipe.phrase:
+        raise InputError(
+            "Sentry and Judge are of two phrases",
+            got=f"{sentry.recipe.phrase!r} and {judge.recipe.phrase!r}",
+            do="name runs of one phrase",
+        )
+    parts = _unknown_to(judge, sentry)
+    pair = (str(sentry.folder), str(judge.folder), after_s)
+    words, others = (
+        _heard(name, what, sentry, pair, progress)
+        for name, what in (
+            ("pair on words", scenes.word_scene(parts, "validation", sentry.recipe)),
+            ("pair on others", scenes.other_scene(parts, "validation", sentry.recipe)),
+        )
+    )
+    pairings = [_pairing(i, words, others, fa_per_hour) for i in range(len(TRIGGERS))]
+    allowed = [pairing for pairing in pairings if pairing.calls_per_hour <= most_calls]
+    if not allowed:
+        raise InputError(
+            "the Sentry wakes too often at any trigger",
+            got=f"{min(p.calls_per_hour for p in pairings):.0f} an hour at least, where {most_calls:g} are allowed",
+            do="allow more with --calls, or train the Sentry longer",
+        )
+    best = min(allowed, key=lambda p: (p.calibration.frr_expected, p.calls_per_hour))
+    return [best, *(pairing for pairing in pairings if pairing is not best)]
+
+
+def _unknown_to(judge: Run, sentry: Run) -> Parts:
+    known = {clip.path for clip in Manifest.read(judge.require("manifest-train.jsonl"))}
+    validation = Manifest.read(sentry.require("manifest-validation.jsonl"))
+    kept = Manifest(tuple(clip for clip in validation if clip.path not in known or clip.kind == "rir"))
+    return {"validation": kept}
+
+
+_Heard = tuple[list[list[hear.Heard]], Manifest]
+
+
+def _heard(name: str, what: Scene, sentry: Run, pair: tuple[str, str, float], progress: Progress) -> _Heard:
+    work = functools.partial(_hear, surroundings=what.surroundings, pair=pair)
+    with progress.stage(name, len(what.plans), "streams") as bar:
+        workers = sentry.recipe.engine.workers
+        return list(map_processes(work, what.plans, workers=workers, chunk=2, progress_bar=bar)), what.manifest
+
+
+def _pairing(index: int, words: _Heard, others: _Heard, fa_per_hour: float) -> Pairing:
+    trials = [trial for heard in words[0] for trial in hear.trials_in(heard[index], words[1])]
+    silence = hear.add(
+        [hear.negatives_in(heard[index], others[1], f"stream {i}") for i, heard in enumerate(others[0])]
+    )
+    return Pairing(
+        TRIGGERS[index],
+        calls_per_hour(silence),
+        float(np.mean([trial.peak > 0 for trial in trials])) if trials else 0.0,
+        calibrate(trials, silence, fa_per_hour=fa_per_hour),
+    )
+
+
+def calls_per_hour(silence: Negatives) -> float:
+    """How often the Judge is asked in an hour of sound without the phrase; calls close together count once."""
+    return float(np.sum(silence.heights > 0)) / silence.hours if silence.hours else 0.0
+
+
+class FixedEar:
+    """The pair at one trigger, for recordings of real people."""
+
+    def __init__(self, pair: PairEar, trigger: float) -> None:
+        self.pair, self._trigger = pair, trigger
+        self.hop_s, self.first_step_s = pair.hop_s, pair.first_step_s
+
+    def hear(self, samples: Samples) -> Scores:
+        """(n,) from a fresh start -> (steps,) the pair's scores."""
+        return self.pair.hear_at(samples, (self._trigger,))[0]
+
+
+def _work(
+    job: tuple[str, real.Stretch], *, pair: tuple[str, str, float], trigger: float
+) -> tuple[tuple[str, list[Trial] | Negatives], list[float]]:
+    name, stretch = job
+    ear = FixedEar(_pair(*pair), trigger)
+    ear.pair.judged_s.clear()
+    heard = real.hear_words(stretch, ear) if name.startswith("words/") else real.hear_others(stretch, ear)
+    return (name, heard), list(ear.pair.judged_s)
+
+
+def measure(
+    material: real.Material, sentry: Path, judge: Path, trigger: float, after_s: float, *, workers: int
+) -> tuple[real.Measured, list[float]]:
+    """Trials and negatives of the pair on recordings, and the seconds that each verdict took."""
+    work = functools.partial(_work, pair=(str(sentry), str(judge), after_s), trigger=trigger)
+    results = list(map_processes(work, real.jobs(material), workers=workers))
+    return real.collect(heard for heard, _ in results), [s for _, spent in results for s in spent]
+
+
+def table(pairings: Iterable[Pairing], say: Callable[[str], None]) -> None:
+    """What every trigger would do, the chosen one marked."""
+    say("trigger  calls/h  Sentry wakes at  confirm  missed  false accepts/h")
+    for rank, pairing in sorted(enumerate(pairings), key=lambda ranked: ranked[1].trigger):
+        found = pairing.calibration
+        say(
+            f"{pairing.trigger:7.2f}  {pairing.calls_per_hour:7.1f}  {pairing.caught:15.1%}  {found.threshold:7.3f}  "
+            f"{found.frr_expected:6.1%}  {found.fa_per_hour_expected:15.2f}{'  <' if rank == 0 else ''}"
+        )
