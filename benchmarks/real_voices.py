@@ -10,7 +10,8 @@ computed again; the table is printed from what is there. Other projects' models 
 pymicro-wakeword and pyopen-wakeword are rows of the same table where they know the word.
 
 A model is a name of the registry, tiny ones by the preset esp32, or another preset for a device (esp32-s3). What
-ships as int8 is measured three times over: the file, the trained model with its roundings, and in float32.
+ships as int8 is measured three times over, unless --file-only: the file, the trained model with its roundings, and
+in float32.
 """
 
 from __future__ import annotations
@@ -160,14 +161,16 @@ def peer_cells(word: str, speech: Path, out: Path) -> None:
         )
 
 
-def run_cell(cell: Cell, speech: Path, background: Sequence[str], out: Path, settings: Sequence[str]) -> None:
-    """Train and measure one cell, unless it is there."""
+def run_cell(
+    cell: Cell, speech: Path, background: Sequence[str], out: Path, settings: Sequence[str], *, forms: bool = True
+) -> None:
+    """Train and measure one cell, unless it is there; what ships as int8 in its other forms too."""
     path = out / f"{cell.name}.json"
     if path.exists():
         return
     run, seconds = train(cell, background, out, settings)
     material = real.read_material(speech, cell.word, apart=APART)
-    for form, folder in other_forms(run):
+    for form, folder in other_forms(run) if forms else ():
         about = dataclasses.asdict(cell) | {"model": f"{cell.model} {form}"}
         write_json(out / f"{cell.name}-{form}.json", about | measured(folder, material, run))
     about = dataclasses.asdict(cell) | {"train_seconds": seconds, "settings": list(settings)}
@@ -251,6 +254,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="*", type=int, default=[1, 2, 3])
     parser.add_argument("--out", type=Path, default=Path("runs/real_voices"))
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="recipe settings for every cell")
+    parser.add_argument("--file-only", action="store_true", help="no rows for the other forms of an int8 model")
     parser.add_argument("--table-only", action="store_true")
     asked = parser.parse_args()
     if not asked.table_only:
@@ -263,7 +267,8 @@ def main() -> None:
         models = sorted(asked.models, key=lambda model: model == "speech_embedding")
         for seed, voices, word in itertools.product(asked.seeds, asked.voices, asked.words):
             for model in models:
-                run_cell(Cell(word, model, voices, seed), asked.speech, background, asked.out, asked.set)
+                cell = Cell(word, model, voices, seed)
+                run_cell(cell, asked.speech, background, asked.out, asked.set, forms=not asked.file_only)
             shutil.rmtree(features(word, voices, seed, asked.out), ignore_errors=True)
     print("\n".join(table(asked.out)))
 

@@ -17,6 +17,7 @@ import typer
 import wakewright
 from wakewright.apps.commands import (
     backbone,
+    bench,
     budget,
     cascade,
     doctor,
@@ -58,6 +59,7 @@ app.command()(export.export)
 app.command()(budget.budget)
 app.command()(listen.listen)
 app.command()(cascade.cascade)
+app.command()(bench.bench)
 app.command()(wyoming.wyoming)
 app.add_typer(judge.app)
 app.add_typer(backbone.app)
