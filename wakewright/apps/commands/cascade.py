@@ -67,6 +67,7 @@ def _measured(runs: tuple[Run, Run], chosen: Pairing, after_s: float, speech: Pa
     from wakewright.evaluate import cascade as pairs
     from wakewright.evaluate import real
     from wakewright.evaluate.metrics import det_curve
+    from wakewright.evaluate.shares import latency
 
     sentry, judge = runs
     material = real.read_material(speech, sentry.recipe.phrase)
@@ -87,6 +88,12 @@ def _measured(runs: tuple[Run, Run], chosen: Pairing, after_s: float, speech: Pa
                 f"{name}, {condition}: missed {at.misses} of {len(trials)} ({at.frr:.1%}), {at.false_accepts} false "
                 f"accepts in {o['speech'].hours:.2f} h; at 0.5 per hour missed {curve.frr_at(0.5):.1%}"
             )
+    waited = latency(words["as recorded"], pairs.CALLED / 2) if "as recorded" in words else None
+    if waited is not None:
+        typer.echo(
+            f"from the end of the word to the wake {1000 * waited.median_s:.0f} ms (median of {waited.detected}; a "
+            "word ends with its last 20 ms within 30 dB of the loudest)"
+        )
     asked = pairs.calls_per_hour(others["speech"])
     if judged:
         spent, share = 1000 * statistics.median(judged), asked * (BEFORE_S + after_s) / 3600

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from email.errors import MessageError
 from email.message import Message
 from typing import Any
@@ -21,29 +21,20 @@ FIELD = "file"
 MOST_FIELDS = 8
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _FORM = {"type": "object", "required": [FIELD], "properties": {FIELD: {"type": "string", "format": "binary"}}}
-OPENAPI: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {"schema": _FORM},
-            "audio/L16;rate=16000": _BINARY,
-            "audio/wav": _BINARY,
-            "audio/flac": _BINARY,
-            "audio/ogg": _BINARY,
-            "audio/mpeg": _BINARY,
-        },
-    },
-    "parameters": [
-        {
-            "name": "phrase",
-            "in": "query",
-            "required": False,
-            "description": "One of /models; the first where none is named.",
-            "schema": {"type": "string"},
-        }
-    ],
-}
-"""What the OpenAPI page says of /verify: its body is read by hand, so that every limit holds before it is kept."""
+
+
+def openapi(phrases: Sequence[str]) -> dict[str, Any]:
+    """What the OpenAPI page says of /verify: its body is read by hand, so that every limit holds before it is kept."""
+    files = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", "audio/L16;rate=16000")
+    content = {"multipart/form-data": {"schema": _FORM}} | dict.fromkeys(files, _BINARY)
+    phrase = {
+        "name": "phrase",
+        "in": "query",
+        "required": False,
+        "description": "One of /models; the first where none is named.",
+        "schema": {"type": "string", "enum": list(phrases)},
+    }
+    return {"requestBody": {"required": True, "content": content}, "parameters": [phrase]}
 
 
 async def samples(request: Request, limits: Limits) -> Samples:

@@ -186,7 +186,10 @@ def create_app(court: Court) -> FastAPI:
         return Response(court.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     @app.post(
-        "/verify", response_model=Answer, openapi_extra=body.OPENAPI, responses=_refusals(400, 404, 413, 415, 422)
+        "/verify",
+        response_model=Answer,
+        openapi_extra=body.openapi(list(court.phrases)),
+        responses=_refusals(400, 404, 413, 415, 422),
     )
     async def verify(request: Request) -> Answer:
         """Is the phrase in this sound? One to three seconds around the word are best."""
