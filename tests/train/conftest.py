@@ -110,7 +110,7 @@ class Toy:
         augment: Augment = AUGMENT,
         beside: Callable[[torch.Tensor, Batch], torch.Tensor] | None = None,
         rounding: Rounding | None = None,
-        frozen: int = 0,
+        body: loop.Body | None = None,
     ) -> Any:
         """loop.fit on the toy."""
         torch.set_num_threads(1)
@@ -134,7 +134,7 @@ class Toy:
             validate=validate or (lambda candidate: quality(candidate, sampler)),
             beside=beside,
             rounding=rounding,
-            frozen=frozen,
+            body=body,
         )
 
     @staticmethod

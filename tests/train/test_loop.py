@@ -172,7 +172,7 @@ def test_a_body_that_is_held_still_learns_afterwards(toy: Any, tmp_path: Path) -
     torch.manual_seed(1)
     fresh = toy.model("mixednet")
     first = {k: v.clone() for k, v in fresh.state_dict().items()}
-    toy.fit(tmp_path, train, model=fresh, frozen=8, validate=remember)
+    toy.fit(tmp_path, train, model=fresh, body=loop.Body(frozen=8), validate=remember)
 
     def same(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor], part: str) -> bool:
         return all(torch.equal(one[k], other[k]) for k in one if k.startswith(part))
@@ -182,6 +182,21 @@ def test_a_body_that_is_held_still_learns_afterwards(toy: Any, tmp_path: Path) -
         assert same(first, bodies[1], part)
         assert not same(first, bodies[2], part)
     assert not same(first, bodies[0], "head.")
+
+
+def test_the_body_learns_at_its_own_rate(toy: Any, tmp_path: Path) -> None:
+    def moved(rate: float) -> dict[str, float]:
+        torch.manual_seed(1)
+        model = toy.model("mixednet")
+        first = {k: v.detach().clone() for k, v in model.named_parameters()}
+        train = toy.train(steps=12, batch_size=8, validate_every=12, weight_decay=0.0)
+        toy.fit(tmp_path / str(rate), train, model=model, body=loop.Body(rate=rate))
+        return {k: float((v.detach() - first[k]).abs().max()) for k, v in model.named_parameters()}
+
+    alike, slow = moved(1.0), moved(0.01)
+    for name in alike:
+        share = slow[name] / alike[name]
+        assert share > 0.2 if name.startswith("head.") else share < 0.05, name
 
 
 def test_every_moment_of_a_window_is_asked_for_the_embedding_of_its_own_stream(toy: Any) -> None:

@@ -18,7 +18,7 @@ from wakewright.data import store, streams
 from wakewright.data.batches import Sampler
 from wakewright.evaluate import hear
 from wakewright.models import backbone, registry
-from wakewright.train import teach
+from wakewright.train import loop, teach
 from wakewright.train.session import PHRASE_SHARE, Session
 from wakewright.train.validation import validate, word_trials
 
@@ -73,14 +73,14 @@ def test_speech_is_learnt_from_speech_and_little_of_the_phrase(
     heard: list[Sampler] = []
     monkeypatch.setattr(teach, "pretrain", lambda model, imitation, sampler, *rest, **_: heard.append(sampler))
     recipe = with_pretrain(session, backbone=None, keep=0.25)
-    beside, frozen = begun(session, recipe)
+    beside, body = begun(session, recipe)
     if session.recipe.model.name == "speech_embedding":
-        assert (beside, frozen, heard) == (None, 0, [])
+        assert (beside, body, heard) == (None, loop.Body(), [])
         return
     assert beside is not None
-    assert frozen == 0, "nothing is held still that has learnt nothing"
+    assert body == loop.Body(), "nothing is held still that has learnt nothing"
     assert heard[0].train.positive_share == PHRASE_SHARE < recipe.train.positive_share
-    assert begun(session, with_pretrain(session, backbone=None, keep=0.0)) == (None, 0)
+    assert begun(session, with_pretrain(session, backbone=None, keep=0.0)) == (None, loop.Body())
     assert len(heard) == 2
     logged = [line for line in session.run.metrics() if line["stage"] == "pretrain"]
     assert [line["step"] for line in logged] == [Pretrain().steps]  # once, however often it is resumed
@@ -105,8 +105,8 @@ def test_a_backbone_is_begun_from_and_measured(
     monkeypatch.setattr(teach, "pretrain", pretrain)
     model = model_of(session)
     recipe = with_pretrain(session, backbone=str(path), freeze=7)
-    _, frozen = session._pretrained(model, session._sampler(recipe, model), recipe)
-    assert frozen == 7
+    _, body = session._pretrained(model, session._sampler(recipe, model), recipe)
+    assert body == loop.Body(7, 0.1)
     assert steps == [], "it has learnt to hear already"
     assert session.run.record["backbone"] == {"name": "mixednet-1", "recordings": ["CC0"]}
     begun_body, its_body = backbone.body(model), backbone.body(other)
@@ -125,8 +125,8 @@ def test_where_no_backbone_ships_it_says_so_and_learns_to_hear_here(
     monkeypatch.setattr(backbone, "SHIPPED", tmp_path)
     monkeypatch.setattr(teach, "pretrain", lambda model, imitation, sampler, count, *rest, **_: steps.append(count))
     session.progress = Progress()
-    _, frozen = begun(session, with_pretrain(session, steps=11))
-    assert (steps, frozen) == ([11], 0)
+    _, body = begun(session, with_pretrain(session, steps=11))
+    assert (steps, body) == ([11], loop.Body())
     assert "no backbone ships for mixednet of width 1" in capsys.readouterr().err
 
 

@@ -172,6 +172,8 @@ class Pretrain(Node):
     """Steps spent on it with a backbone, on the run's own streams."""
     freeze: Annotated[int, Field(ge=0)] = 200
     """First steps of the phrase in which what a backbone brought stays as it is, and the head alone learns."""
+    body_lr: Share = 0.1
+    """Learning rate, while the phrase is learnt, of what a backbone brought, relative to `train.lr`."""
     lr: PositiveFloat = 2e-3
     """Peak learning rate."""
     keep: Annotated[float, Field(ge=0.0)] = 0.5

@@ -45,6 +45,16 @@ class Quality:
     """Mean share of the words missed at once, twice and four times the target."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Body:
+    """How the trunk and readout of a tiny model are held to what a backbone brought."""
+
+    frozen: int = 0
+    """First steps in which they stand still, and the head alone learns."""
+    rate: float = 1.0
+    """Their learning rate relative to the head's."""
+
+
 Validate = Callable[[Any], tuple[Quality, dict[str, float]]]
 """A model -> its quality on streamed validation audio, and figures to log."""
 
@@ -78,7 +88,7 @@ def fit(
     bar: Bar,
     beside: Callable[[Tensor, Batch], Tensor] | None = None,
     rounding: Rounding | None = None,
-    frozen: int = 0,
+    body: Body | None = None,
 ) -> Any:
     """Train `model` and return its best average, in evaluation mode.
 
@@ -86,10 +96,11 @@ def fit(
     is there already, training goes on from it, and `rewind` is told the step from which figures will be logged again.
     `beside` gives a loss of the last features, (batch, steps, channels), that is added to that of the logits.
     `rounding` says when the model begins to learn with the roundings of int8; the best is chosen among what does.
-    In the first `frozen` steps a tiny model's head alone learns.
+    `body` says how a tiny model's trunk and readout are held to what they brought; None lets them learn as the head.
     Raises TrainingDiverged when the loss is not finite.
     """
-    optimiser = torch.optim.AdamW(_groups(model, train.weight_decay), lr=train.lr)
+    body = body or Body()
+    optimiser = torch.optim.AdamW(_groups(model, train.weight_decay, body.rate), lr=train.lr)
     average = Average(model, train.ema)
     latest, best_path = folder / "latest.pt", folder / "best.pt"
     first, best, waited = 0, Quality(math.inf, 1.0), 0
@@ -113,14 +124,14 @@ def fit(
                 waiting = ahead.submit(sampler.batch, step + 1)
             torch.manual_seed(seed * 1_000_003 + step)
             model.train()
-            if step <= frozen:
-                _hold_body(model, still=step < frozen)
+            if step <= body.frozen:
+                _hold_body(model, still=step < body.frozen)
             if rounding is not None:
                 rounding.apply(step, model, average.model)
                 if step == rounding.start:
                     best, waited = Quality(math.inf, 1.0), 0
             for group in optimiser.param_groups:
-                group["lr"] = learning_rate(train, step)
+                group["lr"] = learning_rate(train, step) * group["rate"]
             # bfloat16 has no more digits than int8 has steps: what is learnt with roundings is learnt in float32
             short = train.precision == "bfloat16" and (rounding is None or step < rounding.start)
             with torch.autocast("cpu", torch.bfloat16, enabled=short):
@@ -171,18 +182,30 @@ def fit(
     return average.model.eval()
 
 
+def _body_of(model: Any) -> tuple[Any, ...]:
+    return (model.trunk, model.readout) if hasattr(model, "trunk") else ()
+
+
 def _hold_body(model: Any, *, still: bool) -> None:
     """Whether a tiny model's trunk and readout, statistics of its normalisation included, stand still."""
-    for part in (model.trunk, model.readout) if hasattr(model, "trunk") else ():
+    for part in _body_of(model):
         part.requires_grad_(not still)
         part.train(not still)
 
 
-def _groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
-    """Biases and normalisation are not decayed: that would only shift the outputs towards zero."""
-    matrices = [p for p in model.parameters() if p.ndim > 1]
-    vectors = [p for p in model.parameters() if p.ndim <= 1]
-    return [{"params": matrices, "weight_decay": weight_decay}, {"params": vectors, "weight_decay": 0.0}]
+def _groups(model: Any, weight_decay: float, body_rate: float) -> list[dict[str, Any]]:
+    """Parameters by decay and by `rate`, what the learning rate is multiplied with.
+
+    Biases and normalisation are not decayed: that would only shift the outputs towards zero.
+    """
+    body = {id(p) for part in _body_of(model) for p in part.parameters()}
+    groups = []
+    for rate in dict.fromkeys((1.0, body_rate)):
+        mine = [p for p in model.parameters() if (body_rate if id(p) in body else 1.0) == rate]
+        matrices, vectors = [p for p in mine if p.ndim > 1], [p for p in mine if p.ndim <= 1]
+        groups.append({"params": matrices, "weight_decay": weight_decay, "rate": rate})
+        groups.append({"params": vectors, "weight_decay": 0.0, "rate": rate})
+    return groups
 
 
 def _mining_due(train: Train, done: int) -> bool:

@@ -108,7 +108,7 @@ class Session:
         model = teach.beginner(dims, self.store, recipe.train)
         sampler = self._sampler(recipe, model)
         folder = self.run.checkpoints_dir / name
-        beside, frozen = self._pretrained(model, sampler, recipe)
+        beside, body = self._pretrained(model, sampler, recipe)
         with self.progress.stage(f"train {name}", recipe.train.steps, "steps") as bar:
             return loop.fit(
                 model,
@@ -123,26 +123,26 @@ class Session:
                 rewind=lambda step: self.run.rewind_metrics(step, stage=name),
                 beside=beside,
                 rounding=Rounding.of(recipe) if name == "model" else None,
-                frozen=frozen,
+                body=body,
             )
 
     def _pretrained(
         self, model: Any, sampler: Sampler, recipe: Recipe
-    ) -> tuple[Callable[[torch.Tensor, Batch], torch.Tensor] | None, int]:
+    ) -> tuple[Callable[[torch.Tensor, Batch], torch.Tensor] | None, loop.Body]:
         """Give the model, in place, what it knows before the phrase.
 
-        Returns what it goes on imitating with, if it does, and the steps in which its head alone learns.
+        Returns what it goes on imitating with, if it does, and how its body is held to what it brought.
         """
         settings = recipe.train.pretrain
         if settings is None or model.frontend != "micro":
-            return None, 0
+            return None, loop.Body()
         start = self._backbone(model, settings)
         imitation = teach.Imitation.of(sampler, self.store, start.scale if start else None)
         self._imitate(model, sampler, imitation, settings, settings.steps if start is None else settings.refine)
-        frozen = 0 if start is None else settings.freeze
+        body = loop.Body() if start is None else loop.Body(settings.freeze, settings.body_lr)
         if not settings.keep:
-            return None, frozen
-        return lambda features, batch: settings.keep * imitation(features, batch), frozen
+            return None, body
+        return lambda features, batch: settings.keep * imitation(features, batch), body
 
     def _backbone(self, model: Any, settings: Pretrain) -> Backbone | None:
         """The backbone that the recipe asks for, its weights put into the model; None for a start from nothing."""

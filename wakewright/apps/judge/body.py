@@ -24,7 +24,7 @@ _FORM = {"type": "object", "required": [FIELD], "properties": {FIELD: {"type": "
 
 
 def openapi(phrases: Sequence[str]) -> dict[str, Any]:
-    """What the OpenAPI page says of /verify: its body is read by hand, so that every limit holds before it is kept."""
+    """What the OpenAPI page says of /verify: its body is read by hand, within limits that hold before it is kept."""
     files = ("audio/wav", "audio/flac", "audio/ogg", "audio/mpeg", "audio/L16;rate=16000")
     content = {"multipart/form-data": {"schema": _FORM}} | dict.fromkeys(files, _BINARY)
     phrase = {
