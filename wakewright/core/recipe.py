@@ -266,6 +266,19 @@ class Targets(Node):
     """Milliseconds for a step of the model, the front end not counted."""
 
 
+class Gate(Node):
+    """Voice gate: where nobody speaks, a live detector computes nothing."""
+
+    kind: Literal["energy", "silero"] = "energy"
+    """energy: by loudness; silero: by the voice activity detector of that name, which costs more than it saves."""
+    level_db: Annotated[float, Field(ge=-100, le=0)] = -60.0
+    """Loudness of 20 ms from which there may be a voice, in decibels below full scale (energy)."""
+    probability: Share = 0.3
+    """Probability of speech from which there may be a voice (silero)."""
+    hold_ms: Annotated[int, Field(ge=200)] = 1500
+    """Time after the last voice in which it stays open."""
+
+
 class Policy(Node):
     """From scores to detections."""
 
@@ -281,6 +294,8 @@ class Policy(Node):
     """Time after a detection in which no other is given."""
     warmup_ms: Annotated[int, Field(ge=0)] = 2000
     """Time after the start in which nothing is detected, while the front end settles."""
+    gate: Gate | None = None
+    """Voice gate of live listening; null hears everything. Rates are measured without one."""
 
 
 class Calibrate(Node):

@@ -173,6 +173,32 @@ class Detector:
         """(n, channels) what the front end would give -> (steps,) smoothed scores, as `score` gives of samples."""
         return self._push_frames(frames)[0]
 
+    def steps_by(self, samples: int) -> int:
+        """How many steps are complete when so many samples of the stream were heard."""
+        first, hop = round(self.first_step_s * SAMPLE_RATE), round(self.hop_s * SAMPLE_RATE)
+        return int(max(0, (samples - first) // hop + 1))
+
+    def skip_to(self, step: int) -> None:
+        """Count the steps up to this one as silent: nothing of them was computed."""
+        self._frames = self._frames[:0]
+        self._state.skip(step - self._state.step)
+        self.current = 0.0
+
+    def resume(self, frames: Frames, start: int) -> list[Detection]:
+        """Go on with a stream of which steps were skipped.
+
+        `frames` are all since sample `start`, where a step begins; those of steps that were skipped bring the model
+        and the smoothing to where they would be, and decide nothing more.
+        """
+        self._network.reset()
+        self._frames = self._frames[:0]
+        scores = self._network(steps) if len(steps := self._whole_steps(frames)) else np.zeros(0, np.float32)
+        first = start // round(self.hop_s * SAMPLE_RATE)
+        self._state.skip(first - self._state.step)
+        skipped = self._state.step - first
+        self._state.recall(scores[:skipped])
+        return self._decided(scores[skipped:])[1]
+
     def _whole_steps(self, frames: Frames) -> Frames:
         """These frames after those left over before, as many as make whole steps; the rest is left over."""
         if len(self._frames):
@@ -183,10 +209,12 @@ class Detector:
 
     def _push_frames(self, frames: Frames) -> tuple[Scores, list[Detection]]:
         frames = self._whole_steps(frames)
-        if not len(frames):
-            return np.zeros(0, np.float32), []
-        scores, fires = self._state.push(self._network(frames))
-        self.current = float(scores[-1])
+        return self._decided(self._network(frames) if len(frames) else np.zeros(0, np.float32))
+
+    def _decided(self, raw: Scores) -> tuple[Scores, list[Detection]]:
+        scores, fires = self._state.push(raw)
+        if len(scores):
+            self.current = float(scores[-1])
         first, hop = round(self.first_step_s * SAMPLE_RATE), round(self.hop_s * SAMPLE_RATE)
         ends = [first + fire.step * hop for fire in fires]
         return scores, [

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from wakewright.core import recipe
 from wakewright.core.audio import Samples
 from wakewright.core.errors import InputError
+from wakewright.detect import gate as gates
 from wakewright.detect.detector import BEFORE_S, Detection, Detector, History, pieces
 from wakewright.dsp import frontend
 
@@ -23,8 +25,12 @@ from wakewright.dsp import frontend
 class Listener:
     """Detectors that hear the same stream. Events are the same however the audio is cut, and as each gives alone."""
 
-    def __init__(self, detectors: Sequence[Detector]) -> None:
-        """Raises InputError for none, or for two of one phrase, whose detections could not be told apart."""
+    def __init__(self, detectors: Sequence[Detector], gate: recipe.Gate | None = None) -> None:
+        """With a `gate`, or one in a detector's policy, nothing is computed while nobody speaks (see gate).
+
+        Raises InputError for none, or for two of one phrase, whose detections could not be told apart; MissingPackage
+        for a gate that needs one.
+        """
         phrases = [detector.phrase for detector in detectors]
         twice = sorted({phrase for phrase in phrases if phrases.count(phrase) > 1})
         if not detectors or twice:
@@ -36,11 +42,18 @@ class Listener:
         self.detectors = tuple(detectors)
         self._fronts = {name: frontend.create(name) for name in sorted({d.front_end for d in detectors})}
         self._history = History(BEFORE_S)
+        self.gate: gates.Gate | None = None
+        """Keeps the detectors from computing while nobody speaks."""
+        gate = gate or next((d.policy.gate for d in detectors if d.policy.gate is not None), None)
+        if gate is not None:
+            self.gate = gates.Gate(gate, self._fronts, self.detectors, gates.voice_of(gate))
 
     @classmethod
-    def load(cls, paths: Iterable[Path | str], *, threshold: float | None = None) -> Listener:
+    def load(
+        cls, paths: Iterable[Path | str], *, threshold: float | None = None, gate: recipe.Gate | None = None
+    ) -> Listener:
         """The detectors of these runs or exported folders. Raises what Detector.load and the listener raise."""
-        return cls([Detector.load(path, threshold=threshold) for path in paths])
+        return cls([Detector.load(path, threshold=threshold) for path in paths], gate)
 
     @property
     def samples(self) -> int:
@@ -54,6 +67,8 @@ class Listener:
             front.reset()
         for detector in self.detectors:
             detector.reset()
+        if self.gate is not None:
+            self.gate.reset()
 
     def push(self, samples: Samples) -> list[Detection]:
         """(n,) float32 16 kHz, any n -> the detections they complete, by time.
@@ -62,10 +77,13 @@ class Listener:
         """
         found: list[Detection] = []
         for piece in pieces(samples):
-            frames = {name: front.push(piece) for name, front in self._fronts.items()}
-            fresh = [fire for d in self.detectors for fire in d.push_frames(frames[d.front_end])]
+            fresh = self._all(piece) if self.gate is None else self.gate.push(piece)
             found += self._history.add(piece, sorted(fresh, key=lambda fire: fire.sample))
         return found
+
+    def _all(self, piece: Samples) -> list[Detection]:
+        frames = {name: front.push(piece) for name, front in self._fronts.items()}
+        return [fire for d in self.detectors for fire in d.push_frames(frames[d.front_end])]
 
     def stream(self, audio: Samples | Iterable[Samples]) -> Iterator[Detection]:
         """Detections in a recording, or in pieces of one as they come, from a fresh start."""

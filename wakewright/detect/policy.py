@@ -59,20 +59,30 @@ class PolicyState:
     def reset(self) -> None:
         """Start a new stream."""
         self._past = np.zeros(max(1, reach(self.policy)), np.float32)
-        self._step = 0
+        self.step = 0
+        """Steps so far."""
         self._armed = True
         self._quiet_until = self._warmup
+
+    def skip(self, steps: int) -> None:
+        """Count so many steps as silent; none for 0 or less."""
+        if steps > 0:
+            self.push(np.zeros(steps, np.float32))
+
+    def recall(self, scores: Scores) -> None:
+        """(n,) what the raw scores before the next step were in truth, the newest last, for the smoothing."""
+        self._past = np.concatenate([self._past, scores])[-len(self._past) :]
 
     def push(self, scores: Scores) -> tuple[Scores, list[Fire]]:
         """(n,) raw scores -> (n,) smoothed scores and the detections among them."""
         smoothed = smooth(scores, self.policy, self._past)
         self._past = np.concatenate([self._past, scores])[-len(self._past) :]
         fires = []
-        for step, score in enumerate(smoothed.tolist(), self._step):
+        for step, score in enumerate(smoothed.tolist(), self.step):
             if not self._armed:
                 self._armed = score < self.release
             elif score >= self.threshold and step >= self._quiet_until:
                 fires.append(Fire(step, score))
                 self._armed, self._quiet_until = False, step + self._cooldown
-        self._step += len(scores)
+        self.step += len(scores)
         return smoothed, fires

