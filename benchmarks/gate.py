@@ -2,8 +2,8 @@
 
     taskset -c 0 python benchmarks/gate.py RUN --speech DIR [--gates energy=-60 energy=-50 energy=-40 silero=0.3]
 
-Words as recorded and in noise, other speech, noise and music from DIR/manifest.csv (see real_voices), each as continuous
-streams in pieces of 80 ms, at the run's own threshold. "open" is the share of the time in which the model computes.
+Words as recorded and in noise, other speech, noise and music from DIR/manifest.csv (see real_voices), each as
+continuous streams in pieces of 80 ms, at the run's own threshold. "open" is the share of time in which it computes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ PIECE = 1280
 def hear(
     listener: Listener, stretch: real.Stretch
 ) -> tuple[list[tuple[float, float]], list[float], float, float, float]:
-    """(start, end) of each recording's sound, moments of detection, CPU seconds, seconds, seconds that it was open."""
+    """(start, end) of each recording's sound, moments of detection, seconds: of CPU, of sound, and open."""
     samples, places = real.assemble(stretch)
     words = [(start, word_bounds(load(r.path))) for r, (start, _) in zip(stretch.recordings, places, strict=True)]
     bounds = [((start + a) / SAMPLE_RATE, (start + b) / SAMPLE_RATE) for start, (a, b) in words]
