@@ -3,7 +3,7 @@
     python benchmarks/pipe.py RUN [--minutes 60]
 
 Sends the run's own samples of the phrase over faint noise, minute after minute, as raw samples through a pipe into
-`wakewright listen RUN --wav - --json`, and compares each detection with those of a detector in this process: one sample
+`wakewright listen RUN --wav - --json`, and compares each detection with those of a detector in this process: a sample
 lost or doubled anywhere would move all that follow. Memory is read ten times along the way.
 """
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from wakewright.core.compose import _node_type, field_names
-from wakewright.core.recipe import Node, Recipe
+from wakewright.core.node import Node, meaning
+from wakewright.core.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "wakewright").rglob("*.py"))
@@ -94,7 +95,7 @@ def test_text_is_read_in_a_named_encoding(path: Path) -> None:
 def test_every_recipe_field_has_a_meaning() -> None:
     def silent(node: type[Node], prefix: str = "") -> Iterator[str]:
         for name, field in node.model_fields.items():
-            if not field.description:
+            if not meaning(node, name):
                 yield prefix + name
             inner = _node_type(field.annotation)
             if inner:

@@ -20,7 +20,8 @@ from pydantic_core import ErrorDetails, PydanticUndefined
 
 from wakewright.core import yamltext
 from wakewright.core.errors import RecipeError
-from wakewright.core.recipe import FORMAT, Node, Qat, Recipe
+from wakewright.core.node import Node, meaning
+from wakewright.core.recipe import FORMAT, Qat, Recipe
 
 Tree = dict[str, Any]
 
@@ -305,7 +306,7 @@ def _comment_node(node: Node, depth: int) -> Iterator[str]:
     pad = "  " * depth
     for name, field in type(node).model_fields.items():
         value = getattr(node, name)
-        yield from _comment(field.description or "", pad)
+        yield from _comment(meaning(type(node), name), pad)
         if isinstance(value, Node):
             yield f"{pad}{name}:"
             yield from _comment_node(value, depth + 1)

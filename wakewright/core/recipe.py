@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from wakewright.core.node import Node
 
 FORMAT = 1
 """Version of the recipe format this package writes and reads."""
@@ -30,22 +32,6 @@ ModelName = Literal[
     "mobilenet_v3",
     "resnet18",
 ]
-
-
-class Node(BaseModel):
-    """Common ground of every part of the recipe: frozen, no unknown keys, docstrings are descriptions."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, use_attribute_docstrings=True, protected_namespaces=(), allow_inf_nan=False
-    )
-
-    @model_validator(mode="after")
-    def _spans_rise(self) -> Node:
-        for name, value in self:
-            span = isinstance(value, tuple) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
-            if span and value[0] > value[1]:
-                raise ValueError(f"{name}: the low end {value[0]} is above the high end {value[1]}")
-        return self
 
 
 class Model(Node):

@@ -56,6 +56,8 @@ def impatient(seconds: float) -> type[H11Protocol]:
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
+            # asyncio does so for sockets that it has made itself; without it each answer waits 40 ms for a receipt
+            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if len(self.connections) > MOST_CONNECTIONS:
                 transport.close()
                 return
