@@ -182,6 +182,7 @@ def test_what_is_no_wyoming_ends_that_connection_alone(port: int, sound: Samples
         b"{}\n",
         b'{"type": "audio-chunk", "data": 7}\n',
         b"\xff\xfe\n",
+        b'{"type": "audio-chunk", "payload_length": 1000000000}\n' + bytes(100),
         b"x" * 200_000,
     ):
         there = socket.create_connection(("127.0.0.1", port), timeout=10)
@@ -216,10 +217,16 @@ def test_with_a_judge_only_what_it_confirms_is_told(
 ) -> None:
     judge = str(exported["speech_embedding"])
     ends = expected(words[0], sound)
-    with serving(words[:1], "--judge", judge, "--cascade", "confirm=0.0") as (port, _):
+    with serving(words[:1], "--judge", judge, "--cascade", "confirm=0.0", "--cascade", "timeout_ms=20000") as (
+        port,
+        _,
+    ):
         events = asyncio.run(heard(port, sound, len(ends)))
         assert all(Detection.is_type(event.type) for event in events)
-    with serving(words[:1], "--judge", judge, "--cascade", "confirm=1.0") as (port, _):
+    with serving(words[:1], "--judge", judge, "--cascade", "confirm=1.0", "--cascade", "timeout_ms=20000") as (
+        port,
+        _,
+    ):
         (event,) = asyncio.run(heard(port, sound, 1))
         assert NotDetected.is_type(event.type)
 

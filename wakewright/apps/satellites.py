@@ -104,11 +104,29 @@ def name_of(phrase: str) -> str:
     return re.sub(r"\W+", "_", phrase.casefold()).strip("_")
 
 
+class _Bounded:
+    """A reader that takes no more at once than an event may hold: its length is what the other side says it is."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+
+    async def readline(self) -> bytes:
+        return await self._reader.readline()
+
+    async def readexactly(self, count: int) -> bytes:
+        if not 0 <= count <= LONGEST_CHUNK:
+            raise ValueError(f"an event of {count} bytes")
+        return await self._reader.readexactly(count)
+
+    def feed_eof(self) -> None:
+        self._reader.feed_eof()
+
+
 class Satellite(AsyncEventHandler):
     """One connection."""
 
     def __init__(self, service: Service, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        super().__init__(reader, writer)
+        super().__init__(_Bounded(reader), writer)  # type: ignore[arg-type]
         self._service = service
         self._names: list[str] | None = None
         self._listener: Listener | None = None
@@ -188,7 +206,7 @@ class Satellite(AsyncEventHandler):
 
     async def _chunk(self, chunk: AudioChunk) -> bool:
         layout = (chunk.rate, chunk.width, chunk.channels)
-        if len(chunk.audio) > LONGEST_CHUNK or chunk.width not in WIDTHS or chunk.channels < 1 or chunk.rate < 4000:
+        if chunk.width not in WIDTHS or not 1 <= chunk.channels <= 8 or not 4000 <= chunk.rate <= 192_000:
             await self._refuse(f"sound that is not heard: {len(chunk.audio)} bytes of {layout}", "bad-audio")
             return False
         if self._listener is None or self._resampler is None or layout != self._layout:
