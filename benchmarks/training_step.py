@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from wakewright.dsp import frontend
-from wakewright.models import registry
+from wakewright.models import quantised, registry
 
 STEPS = 8
 
@@ -32,6 +32,13 @@ def timed(run: Callable[[], object], repeats: int) -> list[float]:
         if i >= 3:
             spent.append(1000 * (time.process_time() - started))
     return spent
+
+
+def rounding(model: Any) -> Any:
+    """The same model as it learns with the roundings of int8."""
+    quantised.prepare(model)
+    quantised.set_rounding(model, rounds=True, watches=True)
+    return model
 
 
 def training(model: Any, batch: int) -> Callable[[], object]:
@@ -75,6 +82,12 @@ def main() -> None:
     torch.set_num_threads(1)
     work: dict[str, Callable[[], object]] = {
         f"a step of {name}": training(registry.create(registry.Dimensions(name, asked.width)), asked.batch)
+        for name in asked.models
+    }
+    work |= {
+        f"a step of {name}, with roundings": training(
+            rounding(registry.create(registry.Dimensions(name, asked.width))), asked.batch
+        )
         for name in asked.models
     }
     work |= {f"20 s through {name}": hearing(name) for name in ("micro", "speech_embedding")}
