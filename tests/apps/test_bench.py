@@ -23,10 +23,11 @@ def test_every_way_to_run_it_is_measured(
         "Sentry, model.onnx",
         "Judge in this process",
         "Judge over HTTP",
+        "cascade, wake to answer",
     ]
     for row in found["rows"]:
         assert 0 < row["p50_ms"] <= row["p95_ms"] <= row["p99_ms"]
-    assert [row["count"] for row in found["rows"]] == [66, 10, 10]
+    assert [row["count"] for row in found["rows"]] == [66, 10, 10, 10]
     assert found["rows"][2]["cpu_ms_per_s"] is None
     assert found["load_s"]["torch"] is False, "a detector runs without it"
     assert found["machine"]["cores"] >= 1

@@ -170,6 +170,20 @@ def test_lost_sound_is_said_once(portaudio: StandIn, monkeypatch: pytest.MonkeyP
     assert list(pieces) == []
 
 
+def test_values_that_are_no_sound_are_left_out_and_said_once(portaudio: StandIn) -> None:
+    portaudio.plan = [(0, "stays")]
+    said: list[str] = []
+    source = Microphone("Webcam", say=said.append)
+    pieces = iter(source)
+    for value in (np.nan, np.inf, 1e30, 0.5):
+        source._take(np.full((1280, 2), value, np.float32), 1280, None, types.SimpleNamespace(input_overflow=False))
+    heard = [next(pieces) for _ in range(4)]
+    assert [piece.max() for piece in heard] == [0, 0, 0, 0.5]
+    assert len(said) == 1
+    assert "no sound" in said[0]
+    source.close()
+
+
 def test_what_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     with pytest.raises(MissingPackage, match=r"pip install wakewright\[mic\]"):

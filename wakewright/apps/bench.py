@@ -18,8 +18,11 @@ from typing import Any
 import numpy as np
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
+from wakewright.core.recipe import Cascade as Settings
+from wakewright.detect.cascade import Cascade
 from wakewright.detect.detector import Detector
 from wakewright.detect.judge import Judge, Verdict
+from wakewright.detect.listener import Listener
 
 CLIP_S = 2.0
 """Length of the clips that a Judge is asked about."""
@@ -94,6 +97,25 @@ def verdicts(what: str, verify: Callable[[Samples], Verdict], count: int, *, her
         wall.append(time.perf_counter() - at)
     cpu = time.process_time() - began
     return _row(what, f"clip of {CLIP_S:g} s", wall, cpu if here else None, count * CLIP_S)
+
+
+def wakes(folder: Path, judge: Judge, count: int) -> Row:
+    """A cascade: from a wake to its answer, by a Judge in this process; nothing waits for sound after the wake."""
+    listener = Listener.load([folder], threshold=0.0)  # wakes at once when its warm-up is over
+    cascade = Cascade(
+        listener, {listener.detectors[0].phrase: judge}, Settings(after_ms=0, timeout_ms=60_000), say=lambda _: None
+    )
+    noise, wall = sound(4.0), []
+    for _ in range(count):
+        cascade.reset()
+        pieces = iter(np.split(noise, 50))
+        while not any(event.kind == "wake" for event in cascade.push(next(pieces))):
+            pass
+        at = time.perf_counter()
+        list(cascade.end())
+        wall.append(time.perf_counter() - at)
+    cascade.close()
+    return _row("cascade, wake to answer", "wake", wall, None, 1.0)
 
 
 @contextlib.contextmanager
@@ -175,6 +197,8 @@ def measure(folder: Path, judge: Path | None, seconds: float, count: int) -> dic
         here = Judge.load(judge)
         rows += [verdicts("Judge in this process", here.verify, count, here=True)]
         rows += [over_http(judge, here.phrase, count)]
+        if here.phrase == detector.phrase:
+            rows += [wakes(folder, here, count)]
     return {
         "machine": machine(),
         "phrase": detector.phrase,

@@ -25,6 +25,8 @@ RETRY_S = 1.0
 """Time between two looks for a device that is gone."""
 WAITING_S = 30.0
 """Sound that may wait for a busy listener; beyond it the oldest is dropped, and said to be."""
+LOUDEST = 100.0
+"""Full scale is 1; a sample beyond this is no sound but a mistake about its format."""
 MOST_CHANNELS = 2
 """Channels asked for, and averaged; some devices have no less than two."""
 
@@ -105,7 +107,7 @@ class Microphone:
         self._wanted, self._rate, self._say = device, rate, say
         self.device = find(device)
         self._blocks: queue.SimpleQueue[NDArray[np.float32] | None] = queue.SimpleQueue()
-        self._overflowed = False
+        self._overflowed = self._strange = False
         self._stopped = threading.Event()
 
     def close(self) -> None:
@@ -127,7 +129,7 @@ class Microphone:
                 stream, resampler = self._came_back()
                 continue
             self._drop_what_waits_too_long()
-            piece = resampler.push(block)
+            piece = resampler.push(self._numbers(block))
             if len(piece):
                 yield piece
         if stream is not None:
@@ -161,6 +163,15 @@ class Microphone:
         # called by PortAudio's own thread, which must not wait
         self._overflowed = self._overflowed or bool(status.input_overflow)
         self._blocks.put(block.copy())
+
+    def _numbers(self, block: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The block, silent where a driver gave what is no sound: models would never recover from a NaN."""
+        if np.isfinite(block).all() and np.abs(block).max(initial=0.0) < LOUDEST:
+            return block
+        if not self._strange:
+            self._strange = True
+            self._say(f"the microphone {self.device.name!r} gives values that are no sound; they are left out")
+        return np.zeros_like(block)
 
     def _drop_what_waits_too_long(self) -> None:
         waiting = self._blocks.qsize()
