@@ -17,7 +17,7 @@ from pathlib import Path
 import httpx2
 import numpy as np
 
-from wakewright.apps.bench import machine, served, sound
+from wakewright.apps.bench import machine, memory_mb, served, sound
 from wakewright.core.audio import SAMPLE_RATE, to_int16
 
 RAW = {"Content-Type": f"audio/L16;rate={SAMPLE_RATE}"}
@@ -25,12 +25,6 @@ RAW = {"Content-Type": f"audio/L16;rate={SAMPLE_RATE}"}
 
 Answers = list[tuple[float, int]]
 """(seconds, status) of each request."""
-
-
-def rss_mb(pid: int) -> float:
-    """Memory of a process in MB."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1000
 
 
 def ask(address: str, clips: list[bytes], until: float, most: int) -> Answers:
@@ -77,9 +71,9 @@ def main() -> None:
         rate = len(answers) / took
         print(f"| {asked.clients} | {len(answers)} | {rate:.1f} | {p50:.0f} | {p95:.0f} | {p99:.0f} | {failed} |")
         tenth, _ = load(address, clips, asked.clients, asked.limit_s / 10, asked.requests // 10)
-        before = rss_mb(process.pid)
+        before = memory_mb(process.pid)
         rest, _ = load(address, clips, asked.clients, asked.limit_s * 0.9, asked.requests - len(tenth))
-        after = rss_mb(process.pid)
+        after = memory_mb(process.pid)
         print(
             f"memory {before:.1f} MB after {len(tenth)} requests, {after:.1f} MB after {len(tenth) + len(rest)}: "
             f"{100 * (after / before - 1):+.1f} %"

@@ -18,14 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
+from wakewright.apps.bench import memory_mb
 from wakewright.core.audio import SAMPLE_RATE, load, to_int16
 from wakewright.detect.detector import Detector
-
-
-def rss_mb(pid: int) -> float:
-    """Memory of a process in MB."""
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return int(next(line for line in status.splitlines() if line.startswith("VmRSS")).split()[1]) / 1000
 
 
 def main() -> None:
@@ -52,7 +47,7 @@ def main() -> None:
         process.stdin.flush()
         expected += [fire.sample for fire in here.push(heard)]
         if number % max(1, asked.minutes // 10) == max(1, asked.minutes // 10) - 1:
-            memory.append(rss_mb(process.pid))
+            memory.append(memory_mb(process.pid))
     process.stdin.close()
     found = [round(json.loads(line)["end_s"] * SAMPLE_RATE) for line in process.stdout]
     process.wait()

@@ -165,9 +165,9 @@ def load_times(folder: Path) -> tuple[list[float], bool]:
     return seconds, torch
 
 
-def memory_mb() -> float:
-    """What this process holds, in MB; NaN where the system does not tell."""
-    status = Path("/proc/self/status")
+def memory_mb(process: int | None = None) -> float:
+    """What a process holds, this one unless another is named, in MB; NaN where the system does not tell."""
+    status = Path("/proc") / ("self" if process is None else str(process)) / "status"
     if not status.is_file():
         return float("nan")
     line = next(text for text in status.read_text(encoding="utf-8").splitlines() if text.startswith("VmRSS"))
