@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -35,27 +37,37 @@ def client(exported: dict[str, Path]) -> Iterator[TestClient]:
         yield test_client
 
 
-Started = Callable[..., AbstractContextManager[tuple[str, "subprocess.Popen[str]"]]]
+@dataclasses.dataclass
+class Served:
+    """A Judge that runs."""
+
+    address: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    """What it writes to standard error: a file, since a pipe that nobody empties would stop it."""
+
+
+Started = Callable[..., AbstractContextManager[Served]]
 
 
 @pytest.fixture
-def started(exported: dict[str, Path]) -> Started:
-    """Start `wakewright judge serve` on a free port; gives its address and process."""
+def started(exported: dict[str, Path], tmp_path: Path) -> Started:
+    """Start `wakewright judge serve` on a free port."""
+    number = itertools.count()
 
     @contextmanager
-    def start(*words: str) -> Iterator[tuple[str, Any]]:
+    def start(*words: str) -> Iterator[Served]:
         command = [sys.executable, "-m", "wakewright", "judge", "serve", str(exported["speech_embedding"])]
-        process = subprocess.Popen(
-            [*command, *(() if "--port" in words else ("--port", "0")), *words],
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
+        command += [*(() if "--port" in words else ("--port", "0")), *words]
+        log = tmp_path / f"judge-{next(number)}.log"
+        with log.open("wb") as stderr:
+            process = subprocess.Popen(command, stderr=stderr, env={**os.environ, "OMP_NUM_THREADS": "1"})
         with process:
             try:
-                assert process.stderr is not None
-                line = process.stderr.readline()
-                yield json.loads(line)["address"], process
+                while not log.read_bytes().endswith(b"\n"):
+                    assert process.poll() is None, log.read_text()
+                    time.sleep(0.02)
+                yield Served(json.loads(log.read_text().splitlines()[0])["address"], process, log)
             finally:
                 process.terminate()
 

@@ -104,40 +104,40 @@ def test_keys_are_made_listed_and_removed(tmp_path: Path, capsys: pytest.Capture
 
 
 def test_a_stop_finishes_what_was_accepted(started: Any, noise: Samples) -> None:
-    with started(*SECONDS) as (address, process), concurrent.futures.ThreadPoolExecutor(12) as pool:
-        answers = [pool.submit(post, address, raw(noise), {"Content-Type": "audio/L16"}) for _ in range(12)]
+    with started(*SECONDS) as judge, concurrent.futures.ThreadPoolExecutor(12) as pool:
+        answers = [pool.submit(post, judge.address, raw(noise), {"Content-Type": "audio/L16"}) for _ in range(12)]
         while not sum(answer.done() for answer in answers):
             time.sleep(0.005)
-        process.send_signal(signal.SIGTERM)
-        process.wait(20)
+        judge.process.send_signal(signal.SIGTERM)
+        judge.process.wait(20)
         ended = []
         for answer in answers:
             try:
                 ended.append(answer.result()[0])
             except (urllib.error.URLError, ConnectionError):
                 ended.append(0)  # not accepted any more
-    assert process.returncode in (0, -signal.SIGTERM)  # ended in order, then by the signal it was sent
+    assert judge.process.returncode in (0, -signal.SIGTERM)  # ended in order, then by the signal it was sent
     assert set(ended) <= {200, 0}
     assert ended.count(200) >= 4  # the one that was answered, and those at work
 
 
 def test_more_than_it_can_do_is_sent_away(started: Any, noise: Samples) -> None:
     with (
-        started("--rate", "0", "--threads", "1", "--waiting", "2") as (address, _),
+        started("--rate", "0", "--threads", "1", "--waiting", "2") as judge,
         concurrent.futures.ThreadPoolExecutor(16) as pool,
     ):
         content = raw(noise) * 4
-        answers = list(pool.map(lambda _: post(address, content, {"Content-Type": "audio/L16"}), range(40)))
+        answers = list(pool.map(lambda _: post(judge.address, content, {"Content-Type": "audio/L16"}), range(40)))
         statuses = [status for status, _ in answers]
         assert set(statuses) == {200, 503}
         assert all(body["error"]["do"] for status, body in answers if status == 503)
-        assert post(address, content, {"Content-Type": "audio/L16"})[0] == 200
+        assert post(judge.address, content, {"Content-Type": "audio/L16"})[0] == 200
 
 
 def test_the_log_tells_what_was_asked_and_nothing_that_was_heard(started: Any, noise: Samples) -> None:
-    with started(*SECONDS) as (address, process):
-        post(address, raw(noise), {"Content-Type": "audio/L16"})
-        line = json.loads(process.stderr.readline())
+    with started(*SECONDS) as judge:
+        post(judge.address, raw(noise), {"Content-Type": "audio/L16"})
+        line = json.loads(judge.log.read_text().splitlines()[1])
     assert " ".join(line) == "event method path status ms client phrase prediction confidence"
 
 
@@ -194,15 +194,15 @@ def test_malformed_requests_are_refused_without_harm(started: Any, noise: Sample
     file = io.BytesIO()
     soundfile.write(file, noise[:8000], 16000, format="WAV")
     rng = random.Random(3)
-    with started(*SECONDS) as (address, process), concurrent.futures.ThreadPoolExecutor(8) as pool:
+    with started(*SECONDS) as judge, concurrent.futures.ThreadPoolExecutor(8) as pool:
         for _ in range(60):
-            talk(address, malformed(rng, file.getvalue()), 0.3)
-        before = rss_kb(process.pid)
+            talk(judge.address, malformed(rng, file.getvalue()), 0.3)
+        before = rss_kb(judge.process.pid)
         requests = [malformed(rng, file.getvalue()) for _ in range(count)]
-        answers = list(pool.map(lambda content: talk(address, content, 0.3), requests))
-        after = rss_kb(process.pid)
-        assert process.poll() is None
-        assert post(address, raw(noise), {"Content-Type": "audio/L16"})[0] == 200
+        answers = list(pool.map(lambda content: talk(judge.address, content, 0.3), requests))
+        after = rss_kb(judge.process.pid)
+        assert judge.process.poll() is None
+        assert post(judge.address, raw(noise), {"Content-Type": "audio/L16"})[0] == 200
     for request, given in zip(requests, answers, strict=True):
         if given and not given.startswith(b"HTTP/1.1 200") and b"Upgrade" not in request:
             head, _, body = given.partition(b"\r\n\r\n")
@@ -215,14 +215,14 @@ def test_malformed_requests_are_refused_without_harm(started: Any, noise: Sample
 
 def test_a_client_that_takes_its_time_is_cut_off(started: Any) -> None:
     """Slow-loris: a header that never ends, and a body that trickles; others are served meanwhile."""
-    with started(*SECONDS, "--patience", "1") as (address, _):
-        host, port = address.removeprefix("http://").split(":")
+    with started(*SECONDS, "--patience", "1") as judge:
+        host, port = judge.address.removeprefix("http://").split(":")
         slow = [socket.create_connection((host, int(port)), timeout=20) for _ in range(20)]
         for number, connection in enumerate(slow):
             head = b"POST /verify HTTP/1.1\r\nHost: x\r\n"
             whole = head + b"Content-Type: audio/wav\r\nContent-Length: 1000\r\n\r\nab"
             connection.sendall(head if number % 2 else whole)
-        assert urllib.request.urlopen(f"{address}/health", timeout=5).status == 200
+        assert urllib.request.urlopen(f"{judge.address}/health", timeout=5).status == 200
         ends = []
         for connection in slow:
             with connection:
@@ -258,10 +258,10 @@ def test_a_judge_killed_in_the_middle_of_a_cascade_is_missed_once_and_welcomed_b
         events.extend(cascade.end())
         return {event.reason for event in events[before:] if event.kind != "wake"}
 
-    with started(*SECONDS, "--port", port) as (_, process):
+    with started(*SECONDS, "--port", port) as there:
         assert hear() == {"judge"}
-        process.kill()
-        process.wait()
+        there.process.kill()
+        there.process.wait()
         assert hear() == {"away"}
     with started(*SECONDS, "--port", port):
         time.sleep(remote.REST_S)
