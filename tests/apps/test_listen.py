@@ -21,6 +21,7 @@ from wakewright.core.errors import DiskFull
 from wakewright.core.manifest import Manifest
 from wakewright.detect import microphone
 from wakewright.detect.detector import Detection, Detector
+from wakewright.detect.judge import quiet
 
 
 @pytest.fixture(scope="module")
@@ -47,23 +48,39 @@ def test_recordings_give_one_json_line_per_detection_and_keep_the_sound(
     words = ["listen", str(run), "--wav", str(folder), "--threshold", "0.0", "--json", "--save", str(kept)]
     assert main(words) == 0
     found = lines(capsys)
-    assert {line["file"] for line in found} == {str(folder / "a.wav")}  # the other ends before the warm-up
+    assert {line["file"] for line in found} == {str(folder / "a.wav"), str(folder / "b.wav")}
     assert {line["phrase"] for line in found} == {"hey katya"}
-    assert all(0 <= line["start_s"] < line["end_s"] and 0 <= line["score"] <= 1 for line in found)
+    assert all(0 <= line["start_s"] <= line["end_s"] and 0 <= line["score"] <= 1 for line in found)
     files = sorted(kept.iterdir())
     assert len(files) == len(found)
-    end = round(found[0]["end_s"] * 16000)
     first = load(kept / f"hey-katya-a-{round(1000 * found[0]['end_s'])}ms.wav")
-    np.testing.assert_allclose(first, sound[max(0, end - 48000) : end + 16000], atol=1e-4)
+    before = round(found[0]["end_s"] * 16000) + 32_000  # two seconds of quiet stand before a recording
+    heard = np.concatenate([quiet(2.0), sound])
+    np.testing.assert_allclose(first, heard[max(0, before - 48000) : before + 16000], atol=1e-4)
 
 
 def test_lines_for_people_say_where_nothing_was_heard(
     exported: dict[str, Path], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["listen", str(exported["mixednet"]), "--wav", str(folder), "--threshold", "0.0"]) == 0
+    words = ["listen", str(exported["mixednet"]), "--wav", str(folder), "--threshold"]
+    assert main([*words, "0.0"]) == 0
     out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith(f"{folder / 'a.wav'}: hey katya at 2.")
-    assert out[-1] == f"{folder / 'b.wav'}: not heard"
+    assert out[0].startswith(f"{folder / 'a.wav'}: hey katya at 0.0")
+    assert main([*words, "1.0"]) == 0
+    assert capsys.readouterr().out.splitlines() == [f"{folder / name}: not heard" for name in ("a.wav", "b.wav")]
+
+
+def test_a_clip_as_short_as_the_word_is_heard(
+    exported: dict[str, Path], spoken: Manifest, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A detector hears nothing in its first two seconds: a recording has some quiet before it, and after."""
+    clip = Path(next(iter(spoken.of("positive"))).path)
+    detector = Detector.load(exported["speech_embedding"], threshold=1.0)
+    highest = float(detector.score(np.concatenate([quiet(2.0), load(clip), quiet(0.8)])).max())
+    words = ["listen", str(exported["speech_embedding"]), "--wav", str(clip), "--json", "--threshold"]
+    assert main([*words, str(highest - 1e-4)]) == 0
+    (found,) = lines(capsys)
+    assert 0 <= found["end_s"] <= len(load(clip)) / 16000 + 0.8
 
 
 def test_a_pipe_is_heard_as_it_comes(exported: dict[str, Path], sound: Samples, tmp_path: Path) -> None:
@@ -136,7 +153,7 @@ def test_a_microphone_is_heard_until_ctrl_c_even_on_a_full_disk(
         raise DiskFull(f"{path} cannot be written", got="no space left", do="make room")
 
     monkeypatch.setattr(microphone, "Microphone", lambda *_, **__: Recorded(sound))
-    monkeypatch.setattr("wakewright.core.audio.write_wav", full)
+    monkeypatch.setattr("wakewright.apps.teller.write_wav", full)
     words = ["listen", str(exported["mixednet"]), "--threshold", "0.0", "--json", "--save", str(tmp_path)]
     assert main(words) == 0
     out = capsys.readouterr()

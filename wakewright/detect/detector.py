@@ -54,6 +54,10 @@ class Detection:
     audio: Samples = dataclasses.field(default_factory=_nothing, repr=False, compare=False)
     """(n,) what was heard up to that moment, `BEFORE_S` of it at most; later sound has not been heard yet."""
 
+    def earlier(self, samples: int) -> Detection:
+        """The same in a stream that begins so many samples later; never before its beginning."""
+        return dataclasses.replace(self, start=max(0, self.start - samples), sample=max(0, self.sample - samples))
+
     @property
     def start_s(self) -> float:
         """Seconds of audio before what was looked at."""

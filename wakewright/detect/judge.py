@@ -38,6 +38,12 @@ class Verdict:
     """Seconds into the clip at which that score came; at most the clip's length."""
 
 
+def quiet(seconds: float) -> Samples:
+    """(n,) what a microphone gives where nothing is to be heard; the same for the same length."""
+    hiss = np.random.default_rng(0).standard_normal(round(seconds * SAMPLE_RATE), np.float32)
+    return hiss * np.float32(FLOOR)
+
+
 class JudgeAway(WakewrightError):
     """No verdict is to be had: the Judge is not there, too slow, or has too much to do."""
 
@@ -50,8 +56,7 @@ class Judge:
         self.phrase, self.threshold = detector.phrase, detector.threshold
         # so that the first score looks at nothing but hiss, and every later one at all that it can
         self._before = detector.looked_at
-        hiss = np.random.default_rng(0).standard_normal(self._before + round(AFTER_S * SAMPLE_RATE), np.float32)
-        self._hiss = hiss * np.float32(FLOOR)
+        self._quiet = quiet(self._before / SAMPLE_RATE), quiet(AFTER_S)
 
     @classmethod
     def load(cls, path: Path | str, *, threshold: float | None = None) -> Judge:
@@ -67,10 +72,10 @@ class Judge:
                 got=f"{len(samples) / SAMPLE_RATE:.2f} s",
                 do=f"send one to three seconds around the word, {SHORTEST_S} s at least",
             )
-        around = self._hiss
+        before, after = self._quiet
         with self._alone:
             self._detector.reset()
-            scores = self._detector.score(np.concatenate([around[: self._before], samples, around[self._before :]]))
+            scores = self._detector.score(np.concatenate([before, samples, after]))
         best = int(np.argmax(scores))
         at = self._detector.first_step_s + best * self._detector.hop_s - self._before / SAMPLE_RATE
         confidence = float(scores[best])

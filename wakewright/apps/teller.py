@@ -1,0 +1,134 @@
+"""What is heard, told: lines or JSON, the user's command, and the sound around each detection."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import typer
+
+from wakewright.apps.hook import Hook
+from wakewright.apps.meter import Meter
+from wakewright.core.audio import Samples, write_wav
+from wakewright.core.errors import DiskFull
+from wakewright.detect.around import Around
+from wakewright.detect.cascade import Cascade, Event
+from wakewright.detect.detector import Detection
+from wakewright.detect.listener import Listener
+
+
+def _json(name: str | None, one: Detection, event: Event | None) -> str:
+    now = datetime.datetime.now().astimezone()
+    about: dict[str, object] = {"time": now.isoformat(timespec="milliseconds")} if name is None else {"file": name}
+    if event is not None:
+        about |= {"event": event.kind, "wake": event.number}
+    about |= {"phrase": one.phrase, "start_s": round(one.start_s, 3), "end_s": round(one.end_s, 3)}
+    about["score"] = round(one.score, 4)
+    if event is not None and event.kind != "wake":
+        about |= {"confidence": event.confidence, "reason": event.reason, "latency_ms": event.latency_ms}
+    return json.dumps(about, ensure_ascii=False)
+
+
+def _line(name: str | None, one: Detection, event: Event | None) -> str:
+    where = f"{datetime.datetime.now():%H:%M:%S} " if name is None else f"{name}: "
+    when = "" if name is None else f" at {one.end_s:.2f} s"
+    if event is None or event.kind == "wake":
+        return f"{where}{one.phrase}{when}, score {one.score:.3f}{'' if event is None else '?'}"
+    why = f"confidence {event.confidence:.3f}" if event.confidence is not None else f"Judge {event.reason}"
+    return f"{where}{one.phrase}{when} {event.kind}, {why}"
+
+
+@dataclasses.dataclass
+class Teller:
+    """Prints detections, runs the user's command and keeps the sound around them."""
+
+    listener: Listener
+    as_json: bool
+    hook: Hook | None
+    folder: Path | None
+    meter: Meter | None = None
+    cascade: Cascade | None = None
+    _before: int = 0
+
+    @classmethod
+    @contextlib.contextmanager
+    def open(cls, listener: Listener, as_json: bool, command: str | None, folder: Path | None) -> Iterator[Teller]:
+        hook = None if command is None else Hook(command)
+        teller = cls(listener, as_json, hook, folder)
+        try:
+            yield teller
+        finally:
+            if teller.cascade is not None:
+                teller.cascade.close()
+            if hook is not None:
+                hook.wait()
+
+    def say(self, line: str) -> None:
+        """A remark, apart from the detections."""
+        if self.meter is not None:
+            self.meter.clear()
+        typer.echo(line, err=True)
+
+    def tell(self, name: str | None, pieces: Iterable[Samples], before: int = 0) -> None:
+        """Hear one stream from a fresh start; a recording has a `name`, a microphone none.
+
+        `before` samples of it are quiet put in front: times are told without them.
+        """
+        around, heard, self._before = Around(), 0, before
+        self.listener.reset()
+        try:
+            for piece in pieces:
+                if self.cascade is None:
+                    found = self.listener.push(piece)
+                    for one in found:
+                        self._print(name, one)
+                else:
+                    events = self.cascade.push(piece)
+                    found = [event.detection for event in events if event.kind == "wake"]
+                    self._print_events(name, events)
+                heard += len(found)
+                self._keep(name, around.push(piece, found))
+                if self.meter is not None:
+                    self.meter.show(piece, self.listener.detectors)
+        finally:
+            if self.cascade is not None:
+                self._print_events(name, self.cascade.end())
+            self._keep(name, around.end())
+        if not heard and name is not None and not self.as_json:
+            typer.echo(f"{name}: not heard")
+
+    def _print(self, name: str | None, one: Detection, event: Event | None = None) -> None:
+        if self.meter is not None:
+            self.meter.clear()
+        one = one.earlier(self._before)
+        typer.echo(_json(name, one, event) if self.as_json else _line(name, one, event))
+        sys.stdout.flush()
+        confirmed = event is None or event.kind == "confirmed"
+        if confirmed and self.hook is not None and (problem := self.hook.run(one)):
+            self.say(problem)
+
+    def _print_events(self, name: str | None, events: Iterable[Event]) -> None:
+        for event in events:
+            self._print(name, event.detection, event)
+
+    def _keep(self, name: str | None, done: list[tuple[Detection, Samples]]) -> None:
+        for one, sound in done if self.folder is not None else ():
+            assert self.folder is not None
+            stem = (
+                f"{datetime.datetime.now():%Y%m%d-%H%M%S}" if name is None else Path(name).stem.strip("-") or "pipe"
+            )
+            phrase = re.sub(r"\W+", "-", one.phrase).strip("-")
+            path = self.folder / f"{phrase}-{stem}-{round(1000 * one.earlier(self._before).end_s)}ms.wav"
+            try:
+                write_wav(path, sound)
+            except DiskFull as error:
+                if name is not None:
+                    raise
+                # a full disk is no reason to be deaf
+                self.say(f"{error}\n  listening goes on; this sound was not kept")
