@@ -28,9 +28,10 @@ ROOT = Path(__file__).resolve().parent
 OLDEST = (3, 11)
 EXTRAS = {
     "test": ("train", "dev"),
-    "listen": ("train", "mic"),
+    "listen": ("train", "mic", "cascade", "vad"),
     "judge": ("train", "judge"),
-    "wyoming": ("train", "wyoming"),
+    "bench": ("train", "judge", "cascade"),
+    "wyoming": ("train", "wyoming", "cascade"),
 }
 """Extras a command needs; every other command needs ("train",)."""
 
@@ -149,7 +150,12 @@ def install(root: Path, venv: Path, python: Path, key: str, extras: tuple[str, .
         say("setting up again: the last set-up was not finished, or its Python is gone")
         shutil.rmtree(venv)
     else:
-        say(f"setting up {venv} (the first time this downloads packages and takes minutes)")
+        known = read_stamp(venv)[1]
+        say(
+            f"adding what this command needs to {venv}"
+            if known and not set(extras) <= known
+            else f"setting up {venv} (the first time this downloads packages and takes minutes)"
+        )
     fresh = not venv.exists()
     venv.mkdir(exist_ok=True)
     marker.write_text("")

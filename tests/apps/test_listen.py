@@ -117,9 +117,9 @@ def test_a_command_that_fails_or_never_ends_is_said(monkeypatch: pytest.MonkeyPa
     fails = hook.Hook("exit 3")
     heard = Detection("hey katya", 0.9, 0, 16000)
     assert fails.run(heard) is None
-    fails.wait()
+    fails._running[0].wait()
     assert fails.run(heard) == "--exec: the command ended with status 3"
-    fails.wait()
+    assert fails.wait() == "--exec: the command ended with status 3"
     monkeypatch.setattr(hook, "LAST_WAIT_S", 0.01)
     stays = hook.Hook("sleep 5")
     assert [stays.run(heard) for _ in range(hook.MOST_AT_ONCE)] == [None] * hook.MOST_AT_ONCE
@@ -180,7 +180,36 @@ def test_a_judge_confirms_each_wake(
     assert " cancelled, confidence 0." in out[1]
     assert told.read_text().split() == ["x"]
     assert main([*words, "--cascade", "confirn=0.9"]) == 2
-    assert "confirn" in capsys.readouterr().err
+    err = capsys.readouterr().err
+    assert "confirn" in err
+    assert "settings are confirm, trigger" in err
+    plain = words[: words.index("--judge")]
+    assert main([*plain, "--cascade", "confirm=0.9"]) == 2
+    assert "got: no --judge" in capsys.readouterr().err
+    assert main([*plain, "--judge", "ftp://x"]) == 2
+    assert "is no address of a Judge" in capsys.readouterr().err
+    assert main([*plain, "--judge", "http://127.0.0.1:9", "--json"]) == 0
+    out = capsys.readouterr()
+    assert json.loads(out.out.splitlines()[1])["reason"] == "away"
+    assert out.err.startswith("the Judge at http://127.0.0.1:9 does not answer; wakes are asked about when it is")
+
+
+def test_what_cannot_be_used_is_said_before_anything_is_heard(
+    exported: dict[str, Path], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, sound = str(exported["mixednet"]), str(folder / "b.wav")
+    (tmp_path / "garbage.yaml").write_text("] no yaml")
+    (tmp_path / "empty.yaml").write_text("phrase: x\n")
+    (tmp_path / "gone.yaml").write_text("phrase: x\ncascade: {sentry: /nope, judge: /nope}\n")
+    for words, said in (
+        ([run, "--wav", sound, "--save", sound], "cannot be saved into"),
+        ([run, "--wav", sound, "--device", "USB"], "a microphone or recordings, not both"),
+        ([str(tmp_path / "garbage.yaml"), "--wav", sound], "no file that `wakewright cascade` wrote"),
+        ([str(tmp_path / "empty.yaml"), "--wav", sound], "names no pair"),
+        ([str(tmp_path / "gone.yaml"), "--wav", sound], "names a Sentry that is gone"),
+    ):
+        assert main(["listen", *words]) == 2
+        assert said in capsys.readouterr().err
 
 
 def test_microphones_are_listed(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

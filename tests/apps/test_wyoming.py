@@ -172,8 +172,25 @@ def test_unknown_names_and_bad_sound_are_refused(port: int) -> None:
             return [Error.from_event(event) for event in await answers(client, 2)]
 
     unknown, sound = asyncio.run(talk())
+
     assert (unknown.code, sound.code) == ("unknown-model", "bad-audio")
     assert "there is hey_katya, jarvis" in unknown.text
+
+
+def test_who_asks_for_unknown_names_alone_is_told_nothing(port: int, sound: Samples) -> None:
+    events = asyncio.run(heard(port, sound, 2, ["alexa"]))
+    assert Error.is_type(events[0].type)
+    assert NotDetected.is_type(events[1].type)
+
+
+def test_a_pair_that_cascade_wrote_is_served(
+    words: list[Path], sound: Samples, exported: dict[str, Path], tmp_path: Path
+) -> None:
+    pair = {"sentry": str(words[0]), "judge": str(exported["speech_embedding"]), "confirm": 0.0, "timeout_ms": 20_000}
+    (tmp_path / "pair.yaml").write_text(json.dumps({"phrase": "hey katya", "cascade": pair}))
+    with serving([tmp_path / "pair.yaml"]) as (port, _):
+        (event,) = asyncio.run(heard(port, sound, 1, ["hey katya"]))  # the phrase itself is understood as its name
+        assert Detection.from_event(event).timestamp == 5000 + round(1000 * expected(words[0], sound)[0])
 
 
 def test_what_is_no_wyoming_ends_that_connection_alone(port: int, sound: Samples, words: list[Path]) -> None:

@@ -46,6 +46,10 @@ class Server:
                 self.end_headers()
                 self.wfile.write(body)
 
+            def do_GET(self) -> None:
+                self.headers["Content-Length"] = "0"
+                self.do_POST()
+
             def log_message(self, *_: Any) -> None:
                 pass
 
@@ -148,6 +152,26 @@ def test_after_three_failures_it_is_left_alone_and_tried_again(
     now[0] = 2 * remote.REST_S
     assert judge.verify(SOUND).prediction
     assert judge.verify(SOUND).prediction
+
+
+@pytest.mark.parametrize(
+    ("step", "what"),
+    [
+        ((401, b"{}"), "asks for a key"),
+        ((200, b'[{"phrase": "jarvis"}]'), "does not know 'hey katya'"),
+        ((404, b"<html>"), "is no Judge"),
+    ],
+)
+def test_a_judge_that_would_refuse_is_found_out_at_once(
+    server: Server, judge: RemoteJudge, step: Any, what: str
+) -> None:
+    server.plan = [step, (200, b'[{"phrase": "hey katya"}]')]
+    with pytest.raises(InputError, match=what):
+        judge.check()
+    judge.check()
+    server.plan = [hang_up]
+    with pytest.raises(JudgeAway):
+        judge.check()
 
 
 def test_no_server_at_all_is_away() -> None:

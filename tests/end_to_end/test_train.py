@@ -248,7 +248,7 @@ def test_a_sentry_and_a_judge_are_put_together_and_measured(
     assert chosen is not None
     assert Path(chosen.judge or "") == run.folder.resolve()
     assert main(["listen", str(pair), "--wav", str(tmp_path / "positive"), "--json"]) == 0
-    assert main([*words[:3], "--calls", "1"]) == 2 or min(calls) <= 1
+    assert main([*words[:3], "--calls", "1", "--out", str(pair)]) == 2 or min(calls) <= 1
     capsys.readouterr()
 
 

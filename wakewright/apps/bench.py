@@ -188,6 +188,7 @@ def machine() -> dict[str, Any]:
 
 def measure(folder: Path, judge: Path | None, seconds: float, count: int) -> dict[str, Any]:
     """Everything about a detector, and about a Judge where one is given."""
+    Detector.load(folder)  # what cannot be loaded is said before anything is measured
     loads, torch = load_times(folder)
     before = memory_mb()
     detector = Detector.load(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 
@@ -44,10 +45,9 @@ class Hook:
         failed = [process.returncode for process in ended if process.returncode]
         return f"--exec: the command ended with status {failed[-1]}" if failed else None
 
-    def wait(self) -> None:
-        """Give what still runs a moment; it is left running beyond that."""
+    def wait(self) -> str | None:
+        """Give what still runs a moment, and leave it running beyond that; gives a line as `run` does."""
         for process in self._running:
-            try:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(LAST_WAIT_S)
-            except subprocess.TimeoutExpired:
-                return
+        return self._reap()

@@ -185,18 +185,20 @@ class Satellite(AsyncEventHandler):
         return True
 
     async def _choose(self, names: list[str] | None) -> None:
-        unknown = [name for name in names or [] if name not in self._service.models]
+        unknown = [name for name in names or [] if name_of(name) not in self._service.models]
         if unknown:
             there = ", ".join(self._service.models)
             await self._refuse(f"no model {', '.join(unknown)}; there is {there}", "unknown-model")
-        known = [name for name in names or [] if name in self._service.models]
-        self._names = known or None
+        # names that are all unknown are no wish to hear everything
+        self._names = [name_of(name) for name in names if name not in unknown] if names else None
         await self.disconnect()
         self._listener = None
 
     async def _start(self, rate: int, width: int, channels: int, timestamp: int | None) -> None:
         self._layout, self._began_ms, self._told = (rate, width, channels), timestamp, False
         self._resampler = Resampler(rate)
+        if self._names == []:
+            return
         if self._listener is None:
             self._listener = await self._work(self._service.listener, self._names)
             if self._service.confirm is not None:
@@ -211,14 +213,19 @@ class Satellite(AsyncEventHandler):
             return False
         if self._listener is None or self._resampler is None or layout != self._layout:
             await self._start(*layout, chunk.timestamp)  # some satellites begin without a start
+        if self._names == []:
+            return True
         assert self._listener is not None
         assert self._resampler is not None
         samples = self._resampler.push(decode(chunk.audio, chunk.width, chunk.channels))
         for heard in await self._work(self._heard, samples):
-            self._told = True
-            when = None if self._began_ms is None else self._began_ms + round(1000 * heard.end_s)
-            await self.write_event(Detection(name=name_of(heard.phrase), timestamp=when).event())
+            await self._tell(heard)
         return True
+
+    async def _tell(self, heard: detector.Detection) -> None:
+        self._told = True
+        when = None if self._began_ms is None else self._began_ms + round(1000 * heard.end_s)
+        await self.write_event(Detection(name=name_of(heard.phrase), timestamp=when).event())
 
     def _heard(self, samples: Samples) -> list[detector.Detection]:
         assert self._listener is not None
@@ -231,8 +238,7 @@ class Satellite(AsyncEventHandler):
             ended = await self._work(lambda cascade: list(cascade.end()), self._cascade)
             for event in ended:
                 if event.kind == "confirmed":
-                    self._told = True
-                    await self.write_event(Detection(name=name_of(event.detection.phrase)).event())
+                    await self._tell(event.detection)
         if not self._told:
             await self.write_event(NotDetected().event())
         self._resampler = None

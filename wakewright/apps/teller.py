@@ -16,7 +16,7 @@ import typer
 from wakewright.apps.hook import Hook
 from wakewright.apps.meter import Meter
 from wakewright.core.audio import Samples, write_wav
-from wakewright.core.errors import DiskFull
+from wakewright.core.errors import DiskFull, InputError
 from wakewright.detect.around import Around
 from wakewright.detect.cascade import Cascade, Event
 from wakewright.detect.detector import Detection
@@ -31,7 +31,11 @@ def _json(name: str | None, one: Detection, event: Event | None) -> str:
     about |= {"phrase": one.phrase, "start_s": round(one.start_s, 3), "end_s": round(one.end_s, 3)}
     about["score"] = round(one.score, 4)
     if event is not None and event.kind != "wake":
-        about |= {"confidence": event.confidence, "reason": event.reason, "latency_ms": event.latency_ms}
+        about |= {
+            "confidence": None if event.confidence is None else round(event.confidence, 4),
+            "reason": event.reason,
+            "latency_ms": None if event.latency_ms is None else round(event.latency_ms, 1),
+        }
     return json.dumps(about, ensure_ascii=False)
 
 
@@ -59,6 +63,12 @@ class Teller:
     @classmethod
     @contextlib.contextmanager
     def open(cls, listener: Listener, as_json: bool, command: str | None, folder: Path | None) -> Iterator[Teller]:
+        if folder is not None:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                why = error.strerror or str(error)
+                raise InputError(f"{folder} cannot be saved into", got=why, do="name a folder for --save") from error
         hook = None if command is None else Hook(command)
         teller = cls(listener, as_json, hook, folder)
         try:
@@ -66,8 +76,8 @@ class Teller:
         finally:
             if teller.cascade is not None:
                 teller.cascade.close()
-            if hook is not None:
-                hook.wait()
+            if hook is not None and (problem := hook.wait()):
+                teller.say(problem)
 
     def say(self, line: str) -> None:
         """A remark, apart from the detections."""

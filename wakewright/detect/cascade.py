@@ -30,6 +30,10 @@ class Confirms(Protocol):
     name: str
     phrase: str
 
+    def check(self) -> None:
+        """Raises JudgeAway when it is not there now, InputError when it would refuse."""
+        ...
+
     def verify(self, samples: Samples) -> Verdict:
         """(n,) float32 16 kHz -> its verdict. Raises JudgeAway when there is none to be had."""
         ...
@@ -59,6 +63,8 @@ def open_judge(where: str, phrase: str, settings: Settings, key: str | None = No
     MissingPackage for a server's without the extra `cascade`.
     """
     if "://" in where:
+        if not where.startswith(("http://", "https://")):
+            raise InputError(f"{where} is no address of a Judge", got="not http", do="name http://HOST:PORT")
         from wakewright.detect.remote import RemoteJudge
 
         return RemoteJudge(where, phrase, key=key, timeout_s=settings.timeout_ms / 1000)

@@ -15,6 +15,7 @@ import numpy as np
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import InputError, WakewrightError
 from wakewright.detect.detector import Detector
+from wakewright.detect.policy import reach
 
 SHORTEST_S = 0.2
 """No phrase is shorter than this."""
@@ -54,8 +55,12 @@ class Judge:
     def __init__(self, detector: Detector, name: str) -> None:
         self._detector, self.name, self._alone = detector, name, threading.Lock()
         self.phrase, self.threshold = detector.phrase, detector.threshold
-        # so that the first score looks at nothing but hiss, and every later one at all that it can
-        self._before = detector.looked_at
+        # a detector's first scores look at less than it can and mean nothing; when the clip begins they are over
+        policy, hop = detector.policy, round(detector.hop_s * SAMPLE_RATE)
+        settled = max(detector.looked_at, round(policy.warmup_ms * SAMPLE_RATE / 1000)) + reach(policy) * hop
+        first = round(detector.first_step_s * SAMPLE_RATE)
+        self._skipped = -(-(settled - first) // hop)
+        self._before = settled
         self._quiet = quiet(self._before / SAMPLE_RATE), quiet(AFTER_S)
 
     @classmethod
@@ -63,6 +68,9 @@ class Judge:
         """The Judge of a run or exported folder. Raises RunError, as Detector.load does."""
         detector = Detector.load(path, threshold=threshold)
         return cls(detector, f"{detector.phrase} ({detector.kind})")
+
+    def check(self) -> None:
+        """It is here."""
 
     def verify(self, samples: Samples) -> Verdict:
         """(n,) float32 16 kHz -> whether the phrase is in it. Raises InputError for less than SHORTEST_S."""
@@ -76,7 +84,7 @@ class Judge:
         with self._alone:
             self._detector.reset()
             scores = self._detector.score(np.concatenate([before, samples, after]))
-        best = int(np.argmax(scores))
+        best = self._skipped + int(np.argmax(scores[self._skipped :]))
         at = self._detector.first_step_s + best * self._detector.hop_s - self._before / SAMPLE_RATE
         confidence = float(scores[best])
         end = min(max(at, 0.0), len(samples) / SAMPLE_RATE)

@@ -80,6 +80,28 @@ class RemoteJudge:
         self._breaker.succeeded()
         return self._verdict(response)
 
+    def check(self) -> None:
+        """Raises JudgeAway when it is not there now, InputError for a key or a phrase that it does not know."""
+        try:
+            response = self._client.get("/models")
+        except httpx2.HTTPError as error:
+            raise JudgeAway(f"the Judge at {self.name} does not answer", got=str(error)) from error
+        if response.status_code == 401:
+            raise InputError(
+                f"the Judge at {self.name} asks for a key",
+                got="none, or one that it does not know",
+                do="set WAKEWRIGHT_JUDGE_KEY to a key that `wakewright judge key add` made",
+            )
+        if response.status_code != 200:
+            self._verdict(response)
+        known = [str(model["phrase"]) for model in response.json()]
+        if self.phrase not in known:
+            raise InputError(
+                f"the Judge at {self.name} does not know {self.phrase!r}",
+                got=", ".join(known),
+                do="serve its run too",
+            )
+
     def _ask(self, content: bytes) -> httpx2.Response:
         for attempt in range(TRIES):
             try:

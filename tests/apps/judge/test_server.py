@@ -23,7 +23,7 @@ from wakewright.apps.judge.limits import Limits
 from wakewright.apps.judge.server import Court, create_app
 from wakewright.core.audio import Samples, load, resample
 from wakewright.core.errors import InputError
-from wakewright.detect.judge import Judge
+from wakewright.detect.judge import AFTER_S, Judge, quiet
 
 
 def encoded(samples: Samples, rate: int = 16000, kind: str = "WAV", subtype: str | None = None) -> bytes:
@@ -112,6 +112,20 @@ def test_the_word_is_found_wherever_it_lies(exported: dict[str, Path], clip: Sam
     assert judge.verify(clip) == alone  # nothing of an earlier clip is left
     with pytest.raises(InputError, match="too little sound to judge"):
         judge.verify(clip[:1000])
+
+
+@pytest.mark.parametrize("name", ["speech_embedding", "mixednet"])
+def test_only_scores_that_have_heard_all_they_can_count(name: str, exported: dict[str, Path], clip: Samples) -> None:
+    """A detector's first scores, before its receptive field is full, say nothing: silence was once a wake word."""
+    judge = Judge.load(exported[name])
+    verdict, detector = judge.verify(clip), Detector.load(exported[name])
+    before = quiet(judge._before / 16000 + 3.84)  # a whole number of steps more
+    scores = detector.score(np.concatenate([before, clip, quiet(AFTER_S)]))
+    ends = detector.first_step_s + np.arange(len(scores)) * detector.hop_s
+    assert verdict.confidence == pytest.approx(float(scores[ends >= len(before) / 16000].max()), abs=0.02)
+    hums = judge.verify(np.zeros(16000, np.float32)).confidence
+    settled = detector.score(quiet(3.0))[-20:]
+    assert hums == pytest.approx(float(settled.mean()), abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,11 @@ import typer
 if TYPE_CHECKING:
     from wakewright.core.run import Run
     from wakewright.evaluate.cascade import Pairing
+    from wakewright.evaluate.real import Material
+
+
+USELESS = 0.01
+"""A threshold of the Judge below this confirms nearly everything."""
 
 
 def cascade(
@@ -24,41 +30,52 @@ def cascade(
     out: Annotated[Path, typer.Option(help="Where the pair is written.")] = Path("cascade.yaml"),
 ) -> None:
     """Choose both thresholds together, on validation audio, and write them for `listen` and `wyoming`."""
+    from wakewright.core.errors import InputError
     from wakewright.core.files import write_text
     from wakewright.core.progress import Progress
     from wakewright.core.run import Run
     from wakewright.evaluate import cascade as pairs
+    from wakewright.evaluate import real
 
     runs = Run.open(sentry), Run.open(judge)
+    material = None if speech is None else real.read_material(speech, runs[0].recipe.phrase)
+    if out.is_dir() or not os.access(out.absolute().parent, os.W_OK):
+        raise InputError(f"{out} cannot be written", got="no folder to write into", do="name another --out")
     found = pairs.choose(
         *runs, after_s=after_ms / 1000, fa_per_hour=fa_per_hour, most_calls=calls, progress=Progress()
     )
     pairs.table(found, typer.echo)
+    if found[0].calibration.threshold < USELESS:
+        typer.echo("! the Judge confirms nearly everything at this threshold: as a pair they are no better than one")
     write_text(out, _text(runs, found[0], after_ms))
     typer.echo(f"{out}: wakewright listen {out}")
-    if speech is not None:
-        _measured(runs, found[0], after_ms / 1000, speech)
+    if material is not None:
+        _measured(runs, found[0], after_ms / 1000, material)
 
 
 def _text(runs: tuple[Run, Run], chosen: Pairing, after_ms: int) -> str:
     from wakewright.core import yamltext
 
     sentry, judge = (str(run.folder.resolve()) for run in runs)
-    return "# Written by: wakewright cascade\n" + yamltext.write(
-        {
-            "phrase": runs[0].recipe.phrase,
-            "cascade": {
-                "sentry": sentry,
-                "judge": judge,
-                "trigger": chosen.trigger,
-                "confirm": round(chosen.calibration.threshold, 4),
-                "after_ms": after_ms,
-            },
-        }
+    return (
+        "# Written by: wakewright cascade\n"
+        + yamltext.write(
+            {
+                "phrase": runs[0].recipe.phrase,
+                "cascade": {
+                    "sentry": sentry,
+                    "judge": judge,
+                    "trigger": chosen.trigger,
+                    "confirm": round(chosen.calibration.threshold, 4),
+                    "after_ms": after_ms,
+                },
+            }
+        )
+        + "\n"
     )
 
 
-def _measured(runs: tuple[Run, Run], chosen: Pairing, after_s: float, speech: Path) -> None:
+def _measured(runs: tuple[Run, Run], chosen: Pairing, after_s: float, material: Material) -> None:
     """Misses and false accepts of the Sentry alone, the Judge alone and the pair, on recordings."""
     import json
     import statistics
@@ -70,7 +87,6 @@ def _measured(runs: tuple[Run, Run], chosen: Pairing, after_s: float, speech: Pa
     from wakewright.evaluate.shares import latency
 
     sentry, judge = runs
-    material = real.read_material(speech, sentry.recipe.phrase)
     workers = sentry.recipe.engine.workers
     (words, others), judged = pairs.measure(
         material, sentry.folder, judge.folder, chosen.trigger, after_s, workers=workers

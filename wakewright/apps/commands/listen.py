@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
 def listen(
     run: Annotated[
-        list[Path] | None, typer.Argument(help="Runs, or folders made by export; several are heard at once.")
+        list[Path] | None,
+        typer.Argument(help="Runs or exported folders, several at once; or a file made by cascade."),
     ] = None,
     wav: Annotated[
         str | None,
@@ -32,7 +33,9 @@ def listen(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per detection.")] = False,
     run_command: Annotated[
         str | None,
-        typer.Option("--exec", metavar="CMD", help="Run on each detection, with WAKEWRIGHT_PHRASE and _SCORE set."),
+        typer.Option(
+            "--exec", metavar="CMD", help="Run on each detection, with WAKEWRIGHT_PHRASE, _SCORE and _TIME set."
+        ),
     ] = None,
     save: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the sound around each detection.")] = None,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the calibrated one.")] = None,
@@ -50,11 +53,13 @@ def listen(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--cascade", metavar="KEY=VALUE", help="confirm, after_ms, timeout_ms or on_timeout=reject."),
+        typer.Option(
+            "--cascade", metavar="KEY=VALUE", help="trigger, confirm, after_ms, timeout_ms, on_timeout=reject."
+        ),
     ] = None,
 ) -> None:
     """Tell where the phrase is heard, live or in recordings."""
-    from wakewright.apps.confirm import gate_of, open_cascade, read_pair, settings_of
+    from wakewright.apps.confirm import gate_of, open_cascade, wish_of
     from wakewright.apps.teller import Teller
     from wakewright.core.errors import InputError
     from wakewright.detect.listener import Listener
@@ -64,16 +69,14 @@ def listen(
         return
     if not run:
         raise InputError("there is nothing to listen for", got="no run", do="name one, see: wakewright runs")
-    pair = settings_of(settings or [])
-    if run[0].suffix in (".yaml", ".yml"):
-        pair = read_pair(run[0], settings or [])
-        run, judge = [Path(pair.sentry or "")], judge or pair.judge
-        threshold = pair.trigger if threshold is None else threshold
-    folders = [path.parent if path.is_file() else path for path in run]
-    listener = Listener.load(folders, threshold=threshold, gate=gate_of(gate))
+    if wav is not None and device is not None:
+        raise InputError("a microphone or recordings, not both", got="--device and --wav", do="leave one out")
+    wish = wish_of(run, threshold, judge, settings or [])
+    listener = Listener.load(wish.folders, threshold=wish.threshold, gate=gate_of(gate))
     with Teller.open(listener, as_json, run_command, save) as teller:
-        if judge is not None:
-            teller.cascade = open_cascade(listener, judge, pair, say=teller.say, live=wav is None or wav == "-")
+        if wish.judge is not None:
+            live = wav is None or wav == "-"
+            teller.cascade = open_cascade(listener, wish.judge, wish.pair, say=teller.say, live=live)
         if wav is None:
             _live(teller, device, rate)
         else:

@@ -9,7 +9,9 @@ import typer
 
 
 def wyoming(
-    run: Annotated[list[Path], typer.Argument(help="Runs, or folders made by export, one for each phrase.")],
+    run: Annotated[
+        list[Path], typer.Argument(help="Runs or exported folders, one for each phrase; or a file made by cascade.")
+    ],
     uri: Annotated[str, typer.Option(help="tcp://HOST:PORT, unix://PATH or stdio://.")] = "tcp://0.0.0.0:10400",
     zeroconf: Annotated[
         str | None, typer.Option(metavar="NAME", help="Let Home Assistant discover it by this name.")
@@ -21,7 +23,9 @@ def wyoming(
     ] = None,
     settings: Annotated[
         list[str] | None,
-        typer.Option("--cascade", metavar="KEY=VALUE", help="confirm, after_ms, timeout_ms or on_timeout=reject."),
+        typer.Option(
+            "--cascade", metavar="KEY=VALUE", help="trigger, confirm, after_ms, timeout_ms, on_timeout=reject."
+        ),
     ] = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM."""
@@ -30,13 +34,13 @@ def wyoming(
     from functools import partial
 
     from wakewright.apps import satellites
-    from wakewright.apps.confirm import open_cascade, settings_of
+    from wakewright.apps.confirm import open_cascade, wish_of
 
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
-    folders = tuple(path.parent if path.is_file() else path for path in run)
+    wish = wish_of(run, threshold, judge, settings or [])
     confirm: satellites.OpenCascade | None = None
-    if judge is not None:
-        confirm = partial(open_cascade, judge=judge, chosen=settings_of(settings or []), live=True)
-    service = satellites.Service(folders, threshold, confirm)
+    if wish.judge is not None:
+        confirm = partial(open_cascade, judge=wish.judge, chosen=wish.pair, live=True)
+    service = satellites.Service(wish.folders, wish.threshold, confirm)
     phrases = ", ".join(service.models.values())
     satellites.run(service, uri, zeroconf, lambda: typer.echo(f"serving {phrases} at {uri}", err=True))
