@@ -32,6 +32,8 @@ from wakewright.evaluate.metrics import Negatives, Scores, Trial
 
 TRIGGERS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Scores at which a Sentry might wake."""
+LEAD_S = 3.0
+"""Background before each word, in which the Sentry warms up."""
 CALLED = 1e-30
 """Score of a wake that the Judge is sure is none: more than 0, which stands for no wake."""
 
@@ -118,7 +120,7 @@ def choose(
     words, others = (
         _heard(name, what, sentry, pair, progress)
         for name, what in (
-            ("pair on words", scenes.word_scene(parts, "validation", sentry.recipe)),
+            ("pair on words", _apart(scenes.word_scene(parts, "validation", sentry.recipe))),
             ("pair on others", scenes.other_scene(parts, "validation", sentry.recipe)),
         )
     )
@@ -139,6 +141,12 @@ def _unknown_to(judge: Run, sentry: Run) -> Parts:
     validation = Manifest.read(sentry.require("manifest-validation.jsonl"))
     kept = Manifest(tuple(clip for clip in validation if clip.path not in known or clip.kind == "rir"))
     return {"validation": kept}
+
+
+def _apart(what: Scene) -> Scene:
+    """Each word in a stream of its own: said one after another they would be one long wake to a Sentry."""
+    plans = [dataclasses.replace(plan, lead_s=LEAD_S, items=(item,)) for plan in what.plans for item in plan.items]
+    return dataclasses.replace(what, plans=plans)
 
 
 _Heard = tuple[list[list[hear.Heard]], Manifest]
