@@ -27,8 +27,8 @@ from wakewright.detect.detector import BEFORE_S, Detector
 from wakewright.detect.judge import Judge
 from wakewright.detect.policy import PolicyState
 from wakewright.evaluate import hear, real
-from wakewright.evaluate.calibrate import Calibration, calibrate
-from wakewright.evaluate.metrics import Negatives, Scores, Trial
+from wakewright.evaluate.calibrate import calibrate
+from wakewright.evaluate.metrics import Negatives, Operating, Scores, Trial, allowed_count, det_curve
 
 TRIGGERS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Scores at which a Sentry might wake."""
@@ -83,8 +83,10 @@ class Pairing:
     """Wakes per hour of sound without the phrase: what the Judge is asked."""
     caught: float
     """Share of the words that the Sentry wakes at."""
-    calibration: Calibration
-    """The Judge's threshold, with misses and false accepts of the pair."""
+    confirm: float
+    """The Judge's threshold."""
+    at_confirm: Operating
+    """Misses and false accepts of the pair at it."""
 
 
 @functools.lru_cache(maxsize=2)
@@ -105,9 +107,11 @@ def choose(
 ) -> list[Pairing]:
     """Both thresholds together, on the Sentry's validation part: every pairing, the chosen one first.
 
-    Chosen is the one that misses least among those that meet `fa_per_hour` with at most `most_calls`; of equals the
-    one that calls less. Clips that the Judge was trained on are left out. Raises InputError for two phrases, or where
-    no pairing calls so seldom.
+    Chosen is the one that misses least among those that call at most `most_calls` times an hour; of equals the one
+    that calls less. The Judge confirms from where the pair keeps to `fa_per_hour`, where the audio is long enough to
+    count that. Where it is not, from where the Judge alone, of which more is heard, is expected to keep to it, since
+    what the pair accepts the Judge accepts; or above all that was confirmed here, if that is higher. Clips that the
+    Judge was trained on are left out. Raises InputError for two phrases, or where no pairing calls so seldom.
     """
     if sentry.recipe.phrase != judge.recipe.phrase:
         raise InputError(
@@ -124,7 +128,8 @@ def choose(
             ("pair on others", scenes.other_scene(parts, "validation", sentry.recipe)),
         )
     )
-    pairings = [_pairing(i, words, others, fa_per_hour) for i in range(len(TRIGGERS))]
+    bound = _alone(judge, scenes.other_scene(parts, "validation", sentry.recipe), fa_per_hour, progress)
+    pairings = [_pairing(i, words, others, fa_per_hour, bound) for i in range(len(TRIGGERS))]
     allowed = [pairing for pairing in pairings if pairing.calls_per_hour <= most_calls]
     if not allowed:
         raise InputError(
@@ -132,7 +137,7 @@ def choose(
             got=f"{min(p.calls_per_hour for p in pairings):.0f} an hour at least, where {most_calls:g} are allowed",
             do="allow more with --calls, or train the Sentry longer",
         )
-    best = min(allowed, key=lambda p: (p.calibration.frr_expected, p.calls_per_hour))
+    best = min(allowed, key=lambda p: (p.at_confirm.frr, p.calls_per_hour))
     return [best, *(pairing for pairing in pairings if pairing is not best)]
 
 
@@ -159,17 +164,26 @@ def _heard(name: str, what: Scene, sentry: Run, pair: tuple[str, str, float], pr
         return list(map_processes(work, what.plans, workers=workers, chunk=2, progress_bar=bar)), what.manifest
 
 
-def _pairing(index: int, words: _Heard, others: _Heard, fa_per_hour: float) -> Pairing:
+def _alone(judge: Run, what: Scene, fa_per_hour: float, progress: Progress) -> float:
+    """The threshold at which the Judge, hearing everything, is expected to keep to the rate."""
+    with progress.stage("Judge alone", len(what.plans), "streams") as bar:
+        workers = judge.recipe.engine.workers
+        heard = hear.hear_all(what.plans, what.surroundings, judge.folder, workers=workers, bar=bar)
+    silence = hear.add([hear.negatives_in(one, what.manifest, f"stream {i}") for i, one in enumerate(heard)])
+    return calibrate([], silence, fa_per_hour=fa_per_hour).threshold
+
+
+def _pairing(index: int, words: _Heard, others: _Heard, fa_per_hour: float, bound: float) -> Pairing:
     trials = [trial for heard in words[0] for trial in hear.trials_in(heard[index], words[1])]
     silence = hear.add(
         [hear.negatives_in(heard[index], others[1], f"stream {i}") for i, heard in enumerate(others[0])]
     )
-    return Pairing(
-        TRIGGERS[index],
-        calls_per_hour(silence),
-        float(np.mean([trial.peak > 0 for trial in trials])) if trials else 0.0,
-        calibrate(trials, silence, fa_per_hour=fa_per_hour),
-    )
+    curve = det_curve(trials, silence)
+    confirm = min(1.0, curve.operating_at(fa_per_hour).threshold)
+    if not allowed_count(fa_per_hour, silence.hours):
+        confirm = max(confirm, bound)
+    caught = float(np.mean([trial.peak > 0 for trial in trials])) if trials else 0.0
+    return Pairing(TRIGGERS[index], calls_per_hour(silence), caught, confirm, curve.at(confirm))
 
 
 def calls_per_hour(silence: Negatives) -> float:
@@ -210,10 +224,10 @@ def measure(
 
 def table(pairings: Iterable[Pairing], say: Callable[[str], None]) -> None:
     """What every trigger would do, the chosen one marked."""
-    say("trigger  calls/h  Sentry wakes at  confirm  missed  false accepts/h")
+    say("trigger  calls/h  Sentry wakes at  confirm  missed  false accepts")
     for rank, pairing in sorted(enumerate(pairings), key=lambda ranked: ranked[1].trigger):
-        found = pairing.calibration
+        found = pairing.at_confirm
         say(
-            f"{pairing.trigger:7.2f}  {pairing.calls_per_hour:7.1f}  {pairing.caught:15.1%}  {found.threshold:7.3f}  "
-            f"{found.frr_expected:6.1%}  {found.fa_per_hour_expected:15.2f}{'  <' if rank == 0 else ''}"
+            f"{pairing.trigger:7.2f}  {pairing.calls_per_hour:7.1f}  {pairing.caught:15.1%}  {pairing.confirm:7.3f}  "
+            f"{found.frr:6.1%}  {found.false_accepts} in {found.hours:.2f} h{'  <' if rank == 0 else ''}"
         )

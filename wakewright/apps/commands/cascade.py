@@ -45,7 +45,7 @@ def cascade(
         *runs, after_s=after_ms / 1000, fa_per_hour=fa_per_hour, most_calls=calls, progress=Progress()
     )
     pairs.table(found, typer.echo)
-    if found[0].calibration.threshold < USELESS:
+    if found[0].confirm < USELESS:
         typer.echo("! the Judge confirms nearly everything at this threshold: as a pair they are no better than one")
     write_text(out, _text(runs, found[0], after_ms))
     typer.echo(f"{out}: wakewright listen {out}")
@@ -66,7 +66,7 @@ def _text(runs: tuple[Run, Run], chosen: Pairing, after_ms: int) -> str:
                     "sentry": sentry,
                     "judge": judge,
                     "trigger": chosen.trigger,
-                    "confirm": round(chosen.calibration.threshold, 4),
+                    "confirm": round(chosen.confirm, 4),
                     "after_ms": after_ms,
                 },
             }
@@ -91,7 +91,7 @@ def _measured(runs: tuple[Run, Run], chosen: Pairing, after_s: float, material: 
     (words, others), judged = pairs.measure(
         material, sentry.folder, judge.folder, chosen.trigger, after_s, workers=workers
     )
-    confirm = chosen.calibration.threshold
+    confirm = chosen.confirm
     rows = [("Sentry alone", *real.measure(material, sentry.folder, workers=workers), sentry)]
     rows += [("Judge alone", *real.measure(material, judge.folder, workers=workers), judge)]
     levels = [json.loads(run.metadata_path.read_text(encoding="utf-8"))["threshold"] for *_, run in rows]
