@@ -34,6 +34,8 @@ TRIGGERS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Scores at which a Sentry might wake."""
 LEAD_S = 3.0
 """Background before each word, in which the Sentry warms up."""
+COUNTED_AT = 40.0
+"""Accepts per hour at which the share that a Sentry lets through is counted: some twenty in half an hour."""
 CALLED = 1e-30
 """Score of a wake that the Judge is sure is none: more than 0, which stands for no wake."""
 
@@ -108,10 +110,8 @@ def choose(
     """Both thresholds together, on the Sentry's validation part: every pairing, the chosen one first.
 
     Chosen is the one that misses least among those that call at most `most_calls` times an hour; of equals the one
-    that calls less. The Judge confirms from where the pair keeps to `fa_per_hour`, where the audio is long enough to
-    count that. Where it is not, from where the Judge alone, of which more is heard, is expected to keep to it, since
-    what the pair accepts the Judge accepts; or above all that was confirmed here, if that is higher. Clips that the
-    Judge was trained on are left out. Raises InputError for two phrases, or where no pairing calls so seldom.
+    that calls less. Clips that the Judge was trained on are left out. Raises InputError for two phrases, or where no
+    pairing calls so seldom.
     """
     if sentry.recipe.phrase != judge.recipe.phrase:
         raise InputError(
@@ -128,8 +128,8 @@ def choose(
             ("pair on others", scenes.other_scene(parts, "validation", sentry.recipe)),
         )
     )
-    bound = _alone(judge, scenes.other_scene(parts, "validation", sentry.recipe), fa_per_hour, progress)
-    pairings = [_pairing(i, words, others, fa_per_hour, bound) for i in range(len(TRIGGERS))]
+    alone = _alone(judge, scenes.other_scene(parts, "validation", sentry.recipe), progress)
+    pairings = [_pairing(i, words, others, fa_per_hour, alone) for i in range(len(TRIGGERS))]
     allowed = [pairing for pairing in pairings if pairing.calls_per_hour <= most_calls]
     if not allowed:
         raise InputError(
@@ -164,16 +164,29 @@ def _heard(name: str, what: Scene, sentry: Run, pair: tuple[str, str, float], pr
         return list(map_processes(work, what.plans, workers=workers, chunk=2, progress_bar=bar)), what.manifest
 
 
-def _alone(judge: Run, what: Scene, fa_per_hour: float, progress: Progress) -> float:
-    """The threshold at which the Judge, hearing everything, is expected to keep to the rate."""
+def _alone(judge: Run, what: Scene, progress: Progress) -> Negatives:
+    """What the Judge would accept if it heard everything."""
     with progress.stage("Judge alone", len(what.plans), "streams") as bar:
         workers = judge.recipe.engine.workers
         heard = hear.hear_all(what.plans, what.surroundings, judge.folder, workers=workers, bar=bar)
-    silence = hear.add([hear.negatives_in(one, what.manifest, f"stream {i}") for i, one in enumerate(heard)])
-    return calibrate([], silence, fa_per_hour=fa_per_hour).threshold
+    return hear.add([hear.negatives_in(one, what.manifest, f"stream {i}") for i, one in enumerate(heard)])
 
 
-def _pairing(index: int, words: _Heard, others: _Heard, fa_per_hour: float, bound: float) -> Pairing:
+def _let_through(silence: Negatives, alone: Negatives) -> float:
+    """The share of what the Judge alone would accept that the Sentry lets through to it, never quite nothing.
+
+    Counted where the Judge alone accepts COUNTED_AT an hour, and taken to be the same where it accepts less.
+    """
+    level = det_curve([], alone).operating_at(COUNTED_AT).threshold
+    return min(1.0, (silence.count(level) + 1) / (alone.count(level) + 1))
+
+
+def _pairing(index: int, words: _Heard, others: _Heard, fa_per_hour: float, alone: Negatives) -> Pairing:
+    """One trigger, and the Judge's threshold for it.
+
+    Where the audio is too short to count the rate, the Judge's threshold is one at which it alone would accept as much
+    as leaves the rate when the Sentry has let its share through; or one above all that was confirmed here.
+    """
     trials = [trial for heard in words[0] for trial in hear.trials_in(heard[index], words[1])]
     silence = hear.add(
         [hear.negatives_in(heard[index], others[1], f"stream {i}") for i, heard in enumerate(others[0])]
@@ -181,7 +194,8 @@ def _pairing(index: int, words: _Heard, others: _Heard, fa_per_hour: float, boun
     curve = det_curve(trials, silence)
     confirm = min(1.0, curve.operating_at(fa_per_hour).threshold)
     if not allowed_count(fa_per_hour, silence.hours):
-        confirm = max(confirm, bound)
+        share = _let_through(silence, alone)
+        confirm = max(confirm, calibrate([], alone, fa_per_hour=fa_per_hour / share).threshold)
     caught = float(np.mean([trial.peak > 0 for trial in trials])) if trials else 0.0
     return Pairing(TRIGGERS[index], calls_per_hour(silence), caught, confirm, curve.at(confirm))
 
