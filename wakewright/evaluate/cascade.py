@@ -184,8 +184,8 @@ def _let_through(silence: Negatives, alone: Negatives) -> float:
 def _pairing(index: int, words: _Heard, others: _Heard, fa_per_hour: float, alone: Negatives) -> Pairing:
     """One trigger, and the Judge's threshold for it.
 
-    Where the audio is too short to count the rate, the Judge's threshold is one at which it alone would accept as much
-    as leaves the rate when the Sentry has let its share through; or one above all that was confirmed here.
+    Where the audio is too short to count the rate, the Judge's threshold is one at which it alone would accept so
+    much that what the Sentry lets through of it keeps to the rate; or one above all that was confirmed here.
     """
     trials = [trial for heard in words[0] for trial in hear.trials_in(heard[index], words[1])]
     silence = hear.add(
