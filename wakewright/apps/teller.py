@@ -63,6 +63,10 @@ class Teller:
     @classmethod
     @contextlib.contextmanager
     def open(cls, listener: Listener, as_json: bool, command: str | None, folder: Path | None) -> Iterator[Teller]:
+        """A teller that lets go of its threads and waits a moment for the user's command in the end.
+
+        Raises InputError for a folder that nothing can be saved into.
+        """
         if folder is not None:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
