@@ -15,8 +15,9 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from streaming_speed import LIVE, sound
+from streaming_speed import LIVE
 
+from wakewright.apps.bench import sound
 from wakewright.core.audio import SAMPLE_RATE, Samples, to_int16
 from wakewright.detect.detector import Detector
 from wakewright.dsp import frontend
@@ -30,7 +31,7 @@ def ours(folder: Path) -> dict[str, Listener]:
     detector = Detector.load(folder)
     front = frontend.create(detector.front_end)
     count = LIVE // front.hop // detector.stride * detector.stride
-    frames = frontend.create(detector.front_end).push(sound(0.2))[-count:]
+    frames = frontend.create(detector.front_end).push(sound(12.0))[-count:]
     share = LIVE / front.hop / count
     name = f"{detector.model} of {folder.resolve().parent.parent.name}"
     budget = [0.0]
@@ -90,7 +91,7 @@ def main() -> None:
     listeners = {name: listener for run in asked.runs for name, listener in ours(run).items()}
     listeners["pymicro-wakeword, as packaged"] = micro_wake_word(asked.word)
     listeners["pyopen-wakeword, as packaged"] = open_wake_word(asked.word)
-    noise = sound(asked.seconds / 60)
+    noise = sound(asked.seconds)
     pieces = [noise[at : at + LIVE] for at in range(0, len(noise) - LIVE + 1, LIVE)]
     seconds = len(pieces) * LIVE / SAMPLE_RATE
     spent: dict[str, list[float]] = {name: [] for name in listeners}

@@ -15,9 +15,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import peers
 
+from wakewright.apps.bench import sound
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.detect.detector import Detector
 
@@ -27,14 +27,6 @@ PEERS = {
 }
 LIVE = 1280
 """Samples in a piece of a live stream: 80 ms."""
-
-
-def sound(minutes: float) -> Samples:
-    """(n,) noise whose level wanders over 40 dB."""
-    rng = np.random.default_rng(0)
-    noise = rng.standard_normal(int(minutes * 60 * SAMPLE_RATE), np.float32)
-    level = np.repeat(10 ** rng.uniform(-3.0, -1.0, int(minutes * 60) + 1), SAMPLE_RATE)[: len(noise)]
-    return np.asarray(noise * level, np.float32)
 
 
 def measure(name: str, run: Callable[[], object], seconds: float, repeats: int) -> None:
@@ -75,7 +67,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--peers", default="alexa", metavar="WORD")
     asked = parser.parse_args()
-    long, short = sound(asked.minutes), sound(min(5.0, asked.minutes))
+    long, short = sound(60 * asked.minutes), sound(60 * min(5.0, asked.minutes))
     print("| detector, audio | times real time: median (range) | CPU ms per s |\n|---|---|---|")
     for folder in asked.runs:
         detector = Detector.load(folder)

@@ -33,10 +33,10 @@ import sys, time
 began = time.perf_counter()
 from wakewright.detect.detector import Detector
 detector = Detector.load(sys.argv[1])
+loaded = time.perf_counter() - began
 import numpy
 detector.push(numpy.zeros(32000, numpy.float32))
-loaded = time.perf_counter() - began
-print(loaded, "torch" in sys.modules)
+print(loaded, time.perf_counter() - began, "torch" in sys.modules)
 """
 
 
@@ -154,15 +154,17 @@ def _drained(process: subprocess.Popen[str]) -> Iterator[None]:
     reader.join(10)
 
 
-def load_times(folder: Path) -> tuple[list[float], bool]:
-    """Seconds from the first import to the first answer in fresh processes, and whether torch came along."""
-    seconds, torch = [], False
+def load_times(folder: Path) -> dict[str, Any]:
+    """Seconds of import and load, and to the first answer, in fresh processes, and whether torch came along."""
+    loaded, answered, torch = [], [], False
     for _ in range(LOADS):
         done = subprocess.run([sys.executable, "-c", _LOAD, str(folder)], capture_output=True, text=True, check=True)
-        took, came = done.stdout.split()
-        seconds.append(float(took))
+        load, answer, came = done.stdout.split()
+        loaded.append(float(load))
+        answered.append(float(answer))
         torch = torch or came == "True"
-    return seconds, torch
+    middle = statistics.median
+    return {"median": middle(loaded), "values": loaded, "answer_median": middle(answered), "torch": torch}
 
 
 def memory_mb(process: int | None = None) -> float:
@@ -189,7 +191,7 @@ def machine() -> dict[str, Any]:
 def measure(folder: Path, judge: Path | None, seconds: float, count: int) -> dict[str, Any]:
     """Everything about a detector, and about a Judge where one is given."""
     Detector.load(folder)  # what cannot be loaded is said before anything is measured
-    loads, torch = load_times(folder)
+    loads = load_times(folder)
     before = memory_mb()
     detector = Detector.load(folder)
     rows = [steps(detector, seconds)]
@@ -203,7 +205,7 @@ def measure(folder: Path, judge: Path | None, seconds: float, count: int) -> dic
     return {
         "machine": machine(),
         "phrase": detector.phrase,
-        "load_s": {"median": statistics.median(loads), "values": loads, "torch": torch},
+        "load_s": loads,
         "memory_mb": held,
         "rows": [dataclasses.asdict(row) for row in rows],
     }
@@ -213,7 +215,11 @@ def table(found: dict[str, Any]) -> Iterator[str]:
     """As people read it."""
     about = found["machine"]
     yield f"{about['processor']}, {about['cores']} cores, Python {about['python']}"
-    yield f"from import to the first answer {found['load_s']['median']:.2f} s (median of {LOADS} processes)"
+    loads = found["load_s"]
+    yield (
+        f"import and load {loads['median']:.2f} s, to the first answer {loads['answer_median']:.2f} s "
+        f"(medians of {len(loads['values'])} processes)"
+    )
     yield f"memory of the detector {found['memory_mb']:.0f} MB"
     yield f"{'what':30} {'timed':18} {'count':>6} {'p50 ms':>8} {'p95 ms':>8} {'p99 ms':>8} {'CPU ms/s':>9}"
     for row in found["rows"]:

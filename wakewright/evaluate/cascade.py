@@ -121,14 +121,11 @@ def choose(
         )
     parts = _unknown_to(judge, sentry)
     pair = (str(sentry.folder), str(judge.folder), after_s)
-    words, others = (
-        _heard(name, what, sentry, pair, progress)
-        for name, what in (
-            ("pair on words", _apart(scenes.word_scene(parts, "validation", sentry.recipe))),
-            ("pair on others", scenes.other_scene(parts, "validation", sentry.recipe)),
-        )
-    )
-    alone = _alone(judge, scenes.other_scene(parts, "validation", sentry.recipe), progress)
+    spoken = _apart(scenes.word_scene(parts, "validation", sentry.recipe))
+    silent = scenes.other_scene(parts, "validation", sentry.recipe)
+    words = _heard("pair on words", spoken, sentry, pair, progress)
+    others = _heard("pair on others", silent, sentry, pair, progress)
+    alone = _alone(judge, silent, progress)
     pairings = [_pairing(i, words, others, fa_per_hour, alone) for i in range(len(TRIGGERS))]
     allowed = [pairing for pairing in pairings if pairing.calls_per_hour <= most_calls]
     if not allowed:

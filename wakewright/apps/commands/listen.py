@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from wakewright.apps.commands.options import CascadeSettings, Threshold
+
 if TYPE_CHECKING:
     from wakewright.apps.teller import Teller
 
@@ -38,7 +40,7 @@ def listen(
         ),
     ] = None,
     save: Annotated[Path | None, typer.Option(metavar="DIR", help="Keep the sound around each detection.")] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the calibrated one.")] = None,
+    threshold: Threshold = None,
     gate: Annotated[
         str | None,
         typer.Option(metavar="energy|silero", help="Compute nothing while nobody speaks; energy=-60 sets its level."),
@@ -51,12 +53,7 @@ def listen(
             "WAKEWRIGHT_JUDGE_KEY.",
         ),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--cascade", metavar="KEY=VALUE", help="trigger, confirm, after_ms, timeout_ms, on_timeout=reject."
-        ),
-    ] = None,
+    settings: CascadeSettings = None,
 ) -> None:
     """Tell where the phrase is heard, live or in recordings."""
     from wakewright.apps.confirm import gate_of, open_cascade, wish_of

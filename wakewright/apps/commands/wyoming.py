@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from wakewright.apps.commands.options import CascadeSettings, Threshold
+
 
 def wyoming(
     run: Annotated[
@@ -16,17 +18,12 @@ def wyoming(
     zeroconf: Annotated[
         str | None, typer.Option(metavar="NAME", help="Let Home Assistant discover it by this name.")
     ] = None,
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the calibrated one.")] = None,
+    threshold: Threshold = None,
     judge: Annotated[
         str | None,
         typer.Option(metavar="RUN|URL", help="Tell of a wake only when this Judge confirms it; see listen --judge."),
     ] = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--cascade", metavar="KEY=VALUE", help="trigger, confirm, after_ms, timeout_ms, on_timeout=reject."
-        ),
-    ] = None,
+    settings: CascadeSettings = None,
 ) -> None:
     """Serve until Ctrl-C or SIGTERM."""
     import logging

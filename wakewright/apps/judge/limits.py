@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -75,11 +74,12 @@ class Rates:
 class Bench(Generic[T]):
     """Threads that judge, each with what it needs for itself, behind a queue that does not grow."""
 
-    def __init__(self, make: Callable[[], T], waiting: int, threads: int | None = None) -> None:
-        self.threads = threads or max(1, os.cpu_count() or 1)
+    def __init__(self, tools: Sequence[T], waiting: int) -> None:
+        """A thread for each tool; so many requests more may wait."""
+        self.threads = len(tools)
         self._tools: SimpleQueue[T] = SimpleQueue()
-        for _ in range(self.threads):
-            self._tools.put(make())
+        for tool in tools:
+            self._tools.put(tool)
         self._pool = ThreadPoolExecutor(self.threads, thread_name_prefix="judge")
         self._room = self.threads + waiting
         self.busy = 0

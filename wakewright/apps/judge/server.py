@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -93,17 +94,17 @@ class Court:
     threads: int | None = None
 
     def __post_init__(self) -> None:
-        self.bench: Bench[dict[str, Judge]] = Bench(self._judges, self.limits.waiting, self.threads)
+        judges = [self._judges() for _ in range(self.threads or os.cpu_count() or 1)]
+        self.bench: Bench[dict[str, Judge]] = Bench(judges, self.limits.waiting)
         self.rates = Rates(self.limits)
         self.metrics = Metrics(lambda: self.bench.busy)
         self.started = time.monotonic()
         self.streams = 0
-        first = self._judges()
         self.about = [
             ModelAbout(phrase=j.phrase, model=j.name, threshold=j.threshold, default=i == 0)
-            for i, j in enumerate(first.values())
+            for i, j in enumerate(judges[0].values())
         ]
-        self.phrases = {j.phrase: folder for j, folder in zip(first.values(), self.folders, strict=True)}
+        self.phrases = dict(zip(judges[0], self.folders, strict=True))
 
     def _judges(self) -> dict[str, Judge]:
         judges = [Judge.load(folder) for folder in self.folders]
@@ -162,12 +163,11 @@ def create_app(court: Court) -> FastAPI:
         redoc_url=None,
         responses={code: {"model": ProblemAnswer} for code in (401, 408, 429, 503)},
     )
-    app.state.court = court
     app.add_exception_handler(Refusal, _refused)
     app.add_exception_handler(HTTPException, _no_such_thing)
     app.middleware("http")(_watched(court))
 
-    @app.get("/health", responses={})
+    @app.get("/health")
     async def health() -> Health:
         """Alive, and how busy."""
         uptime = round(time.monotonic() - court.started, 1)
