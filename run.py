@@ -144,13 +144,13 @@ def install(root: Path, venv: Path, python: Path, key: str, extras: tuple[str, .
     be incomplete though pip believes them installed, so the environment is made anew.
     """
     stamp, marker = venv / "wakewright.json", venv / "installing"
+    known = read_stamp(venv)[1]
     with contextlib.suppress(FileNotFoundError):
         stamp.unlink()
     if marker.exists() or (venv.exists() and not works(python)):
         say("setting up again: the last set-up was not finished, or its Python is gone")
         shutil.rmtree(venv)
     else:
-        known = read_stamp(venv)[1]
         say(
             f"adding what this command needs to {venv}"
             if known and not set(extras) <= known
