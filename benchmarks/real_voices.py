@@ -9,7 +9,8 @@ thresholds called "calibrated" come from validation audio alone. Every finished 
 computed again; the table is printed from what is there. Other projects' models that ship in the packages
 pymicro-wakeword and pyopen-wakeword are rows of the same table where they know the word.
 
-A model is a name of the registry, tiny ones by the preset esp32, or another preset for a device (esp32-s3). What
+A model is a name of the registry, tiny ones by the preset esp32, or another preset for a device (esp32-s3); two of
+them joined by + are a cascade (mixednet+speech_embedding), put together from cells that are there. What
 ships as int8 is measured three times over, unless --file-only: the file, the trained model with its roundings, and
 in float32.
 """
@@ -37,7 +38,9 @@ from wakewright.core.compose import load_recipe
 from wakewright.core.engine import map_processes
 from wakewright.core.files import write_json
 from wakewright.core.progress import Progress
+from wakewright.core.recipe import Cascade
 from wakewright.core.run import Run
+from wakewright.evaluate import cascade as pairs
 from wakewright.evaluate import real
 from wakewright.evaluate.bootstrap import bootstrap_frr
 from wakewright.evaluate.metrics import Negatives, Trial, det_curve
@@ -54,6 +57,8 @@ VOICES = {
     "all": ("espeak", "flite", "festival", "pico", "mbrola", "rhvoice"),
 }
 APART = ("saa_accents",)
+CALLS = 60.0
+"""Wakes an hour that a Judge may be asked about."""
 KINDS = {"speech": "speech", "noise": "noise", "music": "music", "room_impulse_response": "rirs"}
 
 
@@ -177,6 +182,28 @@ def run_cell(
     write_json(path, about | measured(run.folder, material, run))
 
 
+def run_pair(cell: Cell, speech: Path, out: Path) -> None:
+    """Put the runs of two cells together, as `wakewright cascade` does, and measure them, unless it is done."""
+    path = out / f"{cell.name}.json"
+    if path.exists():
+        return
+    sentry, judge = (
+        Run.latest(out / "runs" / dataclasses.replace(cell, model=model).name) for model in cell.model.split("+")
+    )
+    settings = Cascade()
+    found = pairs.choose(sentry, judge, settings=settings, fa_per_hour=0.5, most_calls=CALLS, progress=Progress())
+    chosen = found[0]
+    material = real.read_material(speech, cell.word, apart=APART)
+    workers = sentry.recipe.engine.workers
+    heard = pairs.measure(material, sentry.folder, judge.folder, chosen.trigger, settings, workers=workers)
+    about = dataclasses.asdict(cell) | {
+        "trigger": chosen.trigger,
+        "calls_per_hour": pairs.calls_per_hour(heard.others["speech"]),
+        "confirmed_at": heard.confirmed_at(chosen.confirm, settings.asks),
+    }
+    write_json(path, about | figures(heard.words, heard.others, chosen.confirm))
+
+
 def measured(folder: Path, material: real.Material, run: Run) -> dict[str, object]:
     """Figures of the detector in a folder; a folder has the threshold it was calibrated with."""
     words, others = real.measure(material, folder, workers=run.recipe.engine.workers)
@@ -264,11 +291,14 @@ def main() -> None:
         for word in asked.words:
             peer_cells(word, asked.speech, asked.out)
         # models on the micro front end first: their features hold the embedding too, but not the other way round
-        models = sorted(asked.models, key=lambda model: model == "speech_embedding")
+        models = sorted(asked.models, key=lambda model: ("+" in model, model == "speech_embedding"))
         for seed, voices, word in itertools.product(asked.seeds, asked.voices, asked.words):
             for model in models:
                 cell = Cell(word, model, voices, seed)
-                run_cell(cell, asked.speech, background, asked.out, asked.set, forms=not asked.file_only)
+                if "+" in model:
+                    run_pair(cell, asked.speech, asked.out)
+                else:
+                    run_cell(cell, asked.speech, background, asked.out, asked.set, forms=not asked.file_only)
             shutil.rmtree(features(word, voices, seed, asked.out), ignore_errors=True)
     print("\n".join(table(asked.out)))
 

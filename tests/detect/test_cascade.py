@@ -65,6 +65,11 @@ class StandIn:
         return Verdict(self.phrase, confidence >= 0.5, confidence, 0.5, 0.0)
 
 
+def until(moment_ms: int, samples: int, sound: Samples, after_ms: int = 200) -> Samples:
+    """What the Judge is asked about so long after a wake at this sample: as much as when it was first asked."""
+    return sound[max(0, samples - 48000) : samples + 16 * moment_ms][-48000 - 16 * after_ms :]
+
+
 def run(cascade: Cascade, sound: Samples, size: int = 1280) -> list[Event]:
     events = [event for at in range(0, len(sound), size) for event in cascade.push(sound[at : at + size])]
     events += cascade.end()
@@ -94,7 +99,7 @@ def wakes(sentry: Path, sound: Samples) -> int:
 def test_the_judge_confirms_or_cancels_each_wake(sentry: Path, sound: Samples, wakes: int) -> None:
     confidences = iter(np.linspace(0.1, 0.9, wakes).tolist())
     judge = StandIn(lambda _: next(confidences))
-    cascade = Cascade(listens(sentry), {"hey katya": judge}, Settings(), say=pytest.fail, live=False)
+    cascade = Cascade(listens(sentry), {"hey katya": judge}, Settings(asks=1), say=pytest.fail, live=False)
     answers = checked(run(cascade, sound), wakes)
     assert [a.kind for a in answers] == ["confirmed" if (a.confidence or 0) >= 0.5 else "cancelled" for a in answers]
     assert {a.kind for a in answers} == {"confirmed", "cancelled"}
@@ -115,6 +120,41 @@ def test_the_judge_hears_the_sound_before_and_after_the_wake(
     for answer, heard in zip(answers, judge.heard, strict=True):
         end = answer.detection.sample
         np.testing.assert_array_equal(heard, sound[max(0, end - 48000) : end + 4800])
+
+
+@pytest.mark.parametrize("size", [333, 1280, 10**6])
+@pytest.mark.parametrize("live", [False, True])
+def test_the_judge_is_asked_until_it_confirms(
+    sentry: Path, sound: Samples, wakes: int, size: int, live: bool
+) -> None:
+    settings = Settings(after_ms=100, asks=4, again_ms=150, timeout_ms=60_000)
+    first = next(iter(listens(sentry).stream(sound))).sample
+    clips = [until(100 + 150 * i, first, sound, 100) for i in range(4)]
+    for confirms in range(4):
+        # the first wake is confirmed at its asking number `confirms`, the others never
+        judge = StandIn(lambda heard, at=clips[confirms]: 0.9 if np.array_equal(heard, at) else 0.2)
+        cascade = Cascade(listens(sentry), {"hey katya": judge}, settings, say=pytest.fail, live=live)
+        answers = {a.number: a for a in checked(run(cascade, sound, size), wakes)}
+        assert (answers[0].kind, answers[0].confidence) == ("confirmed", 0.9)
+        assert {(a.kind, a.confidence, a.reason) for n, a in answers.items() if n} == {("cancelled", 0.2, "judge")}
+        about_first = [h for h in judge.heard if any(np.array_equal(h, clip) for clip in clips)]
+        assert len(about_first) == confirms + 1
+
+
+def test_a_judge_that_denied_once_and_is_gone_has_denied(sentry: Path, sound: Samples, wakes: int) -> None:
+    denied, said = list[Samples](), list[str]()
+
+    def once(heard: Samples) -> float:
+        if denied and len(heard) > len(denied[-1]):
+            raise JudgeAway("the Judge at x does not answer", got="refused")
+        denied.append(heard)
+        return 0.3
+
+    short = sound[: next(iter(listens(sentry).stream(sound))).sample + 16000]
+    cascade = Cascade(listens(sentry), {"hey katya": StandIn(once)}, Settings(), say=said.append, live=False)
+    first = run(cascade, short)[1]
+    assert (first.kind, first.confidence, first.reason) == ("cancelled", 0.3, "judge")
+    assert len(said) == 1
 
 
 @pytest.mark.parametrize("on_timeout", ["accept", "reject"])
@@ -170,8 +210,10 @@ def test_a_judge_in_this_process_confirms_what_it_would_say_alone(
     answers = checked(run(cascade, sound), wakes)
     alone = Judge.load(exported["speech_embedding"])
     for answer in answers:
-        end = answer.detection.sample
-        assert answer.confidence == alone.verify(sound[max(0, end - 48000) : end + 3200]).confidence
+        asked = [until(ms, answer.detection.sample, sound) for ms in (200, 500, 800)]
+        confidences = [alone.verify(clip).confidence for clip in asked]
+        confirming = [c for c in confidences if c >= alone.threshold]
+        assert answer.confidence == (confirming[0] if confirming else max(confidences))
 
 
 def test_a_phrase_without_its_judge_is_refused(sentry: Path, exported: dict[str, Path]) -> None:

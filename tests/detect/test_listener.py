@@ -134,3 +134,17 @@ def test_what_is_heard_afterwards_completes_a_detection(size: int) -> None:
     for one, sound in done:
         np.testing.assert_array_equal(sound, np.arange(one.sample - 3, min(40, one.sample + 5)))
     assert around.end() == []
+
+
+@pytest.mark.parametrize("size", [1, 3, 10, 100])
+def test_what_is_heard_afterwards_is_handed_out_at_each_moment(size: int) -> None:
+    around, stream = Around(0.0, 2 / 16000, 6 / 16000), np.arange(40, dtype=np.float32)
+    done = []
+    for at in range(0, 40, size):
+        found = [fire(end) for end in (7, 36) if at < end <= at + size]
+        done += around.push(stream[at : at + size], found)
+    done += around.end()
+    by_detection = {one.sample: [len(s) - 3 for o, s in done if o.sample == one.sample] for one, _ in done}
+    assert by_detection == {7: [0, 2, 6], 36: [0, 2, 4]}
+    for one, sound in done:
+        np.testing.assert_array_equal(sound, np.arange(one.sample - 3, one.sample - 3 + len(sound)))

@@ -19,7 +19,7 @@ KEY = "WAKEWRIGHT_JUDGE_KEY"
 """Environment variable with the key of a Judge: on a command line everybody could read it."""
 
 
-SETTINGS = "confirm, trigger, after_ms, timeout_ms, on_timeout"
+SETTINGS = "confirm, trigger, after_ms, asks, again_ms, timeout_ms, on_timeout"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ def wish_of(runs: Sequence[Path], threshold: float | None, judge: str | None, wo
         pair = _read_pair(runs[0], words)
         runs, judge = [Path(pair.sentry or "")], judge or pair.judge
     else:
-        pair = _settings_of(words)
+        pair = settings_of(words)
         if words and judge is None:
             raise InputError(
                 "--cascade is for a Sentry with a Judge", got="no --judge", do="name one, or leave it out"
@@ -78,7 +78,8 @@ def gate_of(word: str | None) -> Gate | None:
     return load_recipe(None, words, "any").policy.gate
 
 
-def _settings_of(words: Sequence[str]) -> Settings:
+def settings_of(words: Sequence[str]) -> Settings:
+    """The cascade of KEY=VALUE words. Raises InputError for what it has not or cannot be."""
     try:
         return load_recipe(None, [f"cascade.{word}" for word in words], "any").cascade or Settings()
     except RecipeError as error:

@@ -306,6 +306,10 @@ class Cascade(Node):
     """Confidence from which the Judge confirms; null takes its calibrated threshold."""
     after_ms: Annotated[int, Field(ge=0, le=2000)] = 200
     """Sound after the wake that the Judge hears too: a Sentry may wake before the word has ended."""
+    asks: Annotated[int, Field(ge=1, le=10)] = 3
+    """How often the Judge is asked about a wake until it confirms: the word may go on when it is first asked."""
+    again_ms: Annotated[int, Field(ge=50, le=2000)] = 300
+    """Sound from one asking to the next."""
     timeout_ms: PositiveInt = 300
     """Time the Judge may take, once it has the sound."""
     on_timeout: Literal["accept", "reject"] = "accept"

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Literal, Protocol
 
-from wakewright.core.audio import Samples
+from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import InputError
 from wakewright.core.recipe import Cascade as Settings
 from wakewright.detect.around import Around
-from wakewright.detect.detector import Detection
+from wakewright.detect.detector import BEFORE_S, Detection
 from wakewright.detect.judge import Judge, JudgeAway, Verdict
 from wakewright.detect.listener import Listener
 
@@ -49,7 +51,7 @@ class Event:
     detection: Detection
     """What the Sentry heard."""
     confidence: float | None = None
-    """The Judge's, where it gave one."""
+    """The Judge's, where it gave one: the highest, where it was asked more than once."""
     reason: Literal["", "judge", "timeout", "away"] = ""
     """Who decided: the Judge, or the setting for a Judge that was too late or not there."""
     latency_ms: float | None = None
@@ -78,12 +80,31 @@ def open_judge(where: str, phrase: str, settings: Settings, key: str | None = No
     return judge
 
 
+def moments_s(settings: Settings) -> list[float]:
+    """(asks,) seconds after a wake at which the Judge is asked about it, until it confirms."""
+    return [(settings.after_ms + i * settings.again_ms) / 1000 for i in range(settings.asks)]
+
+
+def looked_at(samples: Samples, settings: Settings) -> Samples:
+    """(n,) all sound up to a moment of asking -> its end, which the Judge is asked about."""
+    return samples[-math.ceil((BEFORE_S + settings.after_ms / 1000) * SAMPLE_RATE) :]
+
+
 @dataclasses.dataclass
 class _Wake:
     number: int
     detection: Detection
     began: float
+    sounds: deque[Samples] = dataclasses.field(default_factory=deque)
+    """To ask about, the next first."""
+    to_come: int = 0
+    """Sounds that are not complete yet."""
     answer: Future[Verdict] | None = None
+    """Of the question under way."""
+    asked: int = 0
+    """Questions so far."""
+    denied: float | None = None
+    """The highest confidence of the answers so far, none of which confirmed."""
 
 
 class Cascade:
@@ -112,7 +133,7 @@ class Cascade:
         self._say, self._live, self._clock = say, live, clock
         self._pool = ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="ask")
         self._numbers = itertools.count()
-        self._around = Around(settings.after_ms / 1000)
+        self._around = Around(*moments_s(settings))
         self._wakes: list[_Wake] = []
         self._away: set[str] = set()
 
@@ -120,7 +141,7 @@ class Cascade:
         """(n,) float32 16 kHz, any n -> wakes that they complete, and answers that have come meanwhile."""
         found = self.listener.push(samples)
         events = [self._wake(one) for one in found]
-        self._ask(self._around.push(samples, found))
+        self._take(self._around.push(samples, found))
         return events + self.answers()
 
     def answers(self) -> list[Event]:
@@ -134,7 +155,9 @@ class Cascade:
 
     def end(self) -> Iterator[Event]:
         """The stream is over: ask about what is left, and wait for every answer. Another stream may follow."""
-        self._ask(self._around.end())
+        self._take(self._around.end())
+        for wake in self._wakes:
+            wake.to_come = 0
         while self._wakes:
             yield from self.answers()
             time.sleep(0.002)
@@ -148,45 +171,75 @@ class Cascade:
         self._pool.shutdown()
 
     def _wake(self, one: Detection) -> Event:
-        wake = _Wake(next(self._numbers), one, self._clock())
+        wake = _Wake(next(self._numbers), one, self._clock(), to_come=self._settings.asks)
         self._wakes.append(wake)
         return Event("wake", wake.number, one)
 
-    def _ask(self, whole: list[tuple[Detection, Samples]]) -> None:
+    def _take(self, whole: list[tuple[Detection, Samples]]) -> None:
+        """Sound that is complete up to a moment of asking; that of a wake which is answered already is of no use."""
+        open_wakes = {id(wake.detection): wake for wake in self._wakes}
         for detection, sound in whole:
-            wake = next(w for w in self._wakes if w.detection is detection)
-            wake.answer = self._pool.submit(self._judges[detection.phrase].verify, sound)
-            if not self._live:
-                wake.answer.exception()  # wait for it
+            if (wake := open_wakes.get(id(detection))) is not None:
+                wake.sounds.append(looked_at(sound, self._settings))
+                wake.to_come -= 1
 
     def _answered(self, wake: _Wake) -> Event | None:
-        passed_ms = 1000 * (self._clock() - wake.began)
-        if wake.answer is not None and wake.answer.done():
-            return self._told(wake, wake.answer, passed_ms)
-        # the Judge cannot be asked before the sound after the word has come
-        if self._live and passed_ms > self._settings.after_ms + self._settings.timeout_ms:
-            self._tell_away(wake, f"the Judge did not answer within {self._settings.timeout_ms} ms")
-            return self._without_judge(wake, "timeout", passed_ms)
-        return None
+        """Ask what is to be asked, one question at a time, and give the wake's answer once there is one."""
+        while True:
+            if wake.answer is None and wake.sounds:
+                wake.answer = self._pool.submit(self._judges[wake.detection.phrase].verify, wake.sounds.popleft())
+                wake.asked += 1
+                if not self._live:
+                    wake.answer.exception()  # wait for it
+            passed_ms = 1000 * (self._clock() - wake.began)
+            if wake.answer is None or not wake.answer.done():
+                return self._overdue(wake, passed_ms)
+            answer, wake.answer = wake.answer, None
+            event = self._told(wake, answer, passed_ms)
+            if event is not None:
+                return event
 
-    def _told(self, wake: _Wake, answer: Future[Verdict], passed_ms: float) -> Event:
+    def _overdue(self, wake: _Wake, passed_ms: float) -> Event | None:
+        """The answer without the Judge, when its time is up; it cannot be asked before the sound has come."""
+        settings, under_way = self._settings, wake.answer is not None
+        question = wake.asked - 1 if under_way else wake.asked
+        due_ms = settings.after_ms + question * settings.again_ms + settings.timeout_ms
+        if not self._live or passed_ms <= due_ms:
+            return None
+        late = f"the Judge did not answer within {settings.timeout_ms} ms" if under_way else None
+        return self._without_judge(wake, "timeout", late, passed_ms)
+
+    def _told(self, wake: _Wake, answer: Future[Verdict], passed_ms: float) -> Event | None:
+        """What an answer of the Judge's makes of a wake; None when it will be asked again."""
         try:
             verdict = answer.result()
         except JudgeAway as error:
-            self._tell_away(wake, f"{error.what} ({error.got})" if error.got else error.what)
-            return self._without_judge(wake, "away", passed_ms)
+            what = f"{error.what} ({error.got})" if error.got else error.what
+            return self._without_judge(wake, "away", what, passed_ms)
         except InputError as error:
-            self._tell_away(wake, str(error))
-            return self._without_judge(wake, "away", passed_ms)
+            return self._without_judge(wake, "away", str(error), passed_ms)
         phrase = wake.detection.phrase
         if phrase in self._away:
             self._away.discard(phrase)
             self._say(f"the Judge for {phrase!r} answers again")
         level = verdict.threshold if self._settings.confirm is None else self._settings.confirm
-        kind: Literal["confirmed", "cancelled"] = "confirmed" if verdict.confidence >= level else "cancelled"
-        return Event(kind, wake.number, wake.detection, verdict.confidence, "judge", passed_ms)
+        if verdict.confidence >= level:
+            return Event("confirmed", wake.number, wake.detection, verdict.confidence, "judge", passed_ms)
+        wake.denied = max(verdict.confidence, wake.denied or 0.0)
+        return None if wake.sounds or wake.to_come else self._denied(wake, passed_ms)
 
-    def _without_judge(self, wake: _Wake, reason: Literal["timeout", "away"], passed_ms: float) -> Event:
+    @staticmethod
+    def _denied(wake: _Wake, passed_ms: float) -> Event:
+        return Event("cancelled", wake.number, wake.detection, wake.denied, "judge", passed_ms)
+
+    def _without_judge(
+        self, wake: _Wake, reason: Literal["timeout", "away"], what: str | None, passed_ms: float
+    ) -> Event:
+        """The setting decides, unless the Judge has denied this wake before."""
+        if what is not None:
+            self._tell_away(wake, what)
+        if wake.denied is not None:
+            return self._denied(wake, passed_ms)
         kind: Literal["confirmed", "cancelled"] = (
             "confirmed" if self._settings.on_timeout == "accept" else "cancelled"
         )

@@ -19,10 +19,12 @@ from wakewright.core.engine import map_processes
 from wakewright.core.errors import InputError
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
+from wakewright.core.recipe import Cascade as Settings
 from wakewright.core.run import Run
 from wakewright.data import parts as scenes
 from wakewright.data import streams
 from wakewright.data.parts import Parts, Scene
+from wakewright.detect.cascade import looked_at, moments_s
 from wakewright.detect.detector import BEFORE_S, Detector
 from wakewright.detect.judge import Judge
 from wakewright.detect.policy import PolicyState
@@ -40,17 +42,27 @@ CALLED = 1e-30
 """Score of a wake that the Judge is sure is none: more than 0, which stands for no wake."""
 
 
+def triggers_of(settings: Settings) -> tuple[float, ...]:
+    """The triggers to try: the one that is set, or all."""
+    return TRIGGERS if settings.trigger is None else (settings.trigger,)
+
+
 class PairEar:
     """Hears a stream as the pair would, for several triggers of the Sentry at once."""
 
-    def __init__(self, sentry: Detector, judge: Judge, after_s: float) -> None:
-        self.sentry, self.judge, self._after = sentry, judge, round(after_s * SAMPLE_RATE)
+    def __init__(self, sentry: Detector, judge: Judge, settings: Settings) -> None:
+        self.sentry, self.judge, self._settings = sentry, judge, settings
         self.hop_s, self.first_step_s = sentry.hop_s, sentry.first_step_s
         self.judged_s: list[float] = []
         """Seconds that each verdict took."""
+        self.answers: list[tuple[float, ...]] = []
+        """Confidences of each wake's verdicts, in the order of asking, as if none had confirmed."""
 
     def hear_at(self, samples: Samples, triggers: Sequence[float]) -> list[Scores]:
-        """(n,) from a fresh start -> for each trigger (steps,) the Judge's confidence where the Sentry wakes."""
+        """(n,) from a fresh start -> for each trigger (steps,) the Judge's confidence where the Sentry wakes.
+
+        Of the several times that it is asked about a wake, the highest: it is asked until it confirms.
+        """
         self.sentry.reset()
         frames = self.sentry.raw_scores(samples)
         verdicts: dict[int, float] = {}
@@ -69,11 +81,17 @@ class PairEar:
 
     def _verdict(self, samples: Samples, step: int) -> float:
         end = round((self.first_step_s + step * self.hop_s) * SAMPLE_RATE)
-        clip = samples[max(0, end - round(BEFORE_S * SAMPLE_RATE)) : end + self._after]
-        began = time.perf_counter()
-        confidence = self.judge.verify(clip).confidence
-        self.judged_s.append(time.perf_counter() - began)
-        return confidence
+        start = max(0, end - round(BEFORE_S * SAMPLE_RATE))
+        found = []
+        for moment in moments_s(self._settings):
+            clip = looked_at(samples[start : end + round(moment * SAMPLE_RATE)], self._settings)
+            began = time.perf_counter()
+            found.append(self.judge.verify(clip).confidence)
+            self.judged_s.append(time.perf_counter() - began)
+            if end + round(moment * SAMPLE_RATE) >= len(samples):
+                break  # the stream is over: there is no more to ask about
+        self.answers.append(tuple(found))
+        return max(found)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,26 +110,26 @@ class Pairing:
 
 
 @functools.lru_cache(maxsize=2)
-def _pair(sentry: str, judge: str, after_s: float) -> PairEar:
-    return PairEar(Detector.load(sentry), Judge.load(judge), after_s)
+def _pair(sentry: str, judge: str, settings: Settings) -> PairEar:
+    return PairEar(Detector.load(sentry), Judge.load(judge), settings)
 
 
 def _hear(
-    stream: streams.StreamPlan, *, surroundings: streams.Surroundings, pair: tuple[str, str, float]
+    stream: streams.StreamPlan, *, surroundings: streams.Surroundings, pair: tuple[str, str, Settings]
 ) -> list[hear.Heard]:
     samples, events = streams.render(stream, surroundings)
     ear = _pair(*pair)
-    return [hear.Heard(s, ear.hop_s, ear.first_step_s, events) for s in ear.hear_at(samples, TRIGGERS)]
+    return [hear.Heard(s, ear.hop_s, ear.first_step_s, events) for s in ear.hear_at(samples, triggers_of(pair[2]))]
 
 
 def choose(
-    sentry: Run, judge: Run, *, after_s: float, fa_per_hour: float, most_calls: float, progress: Progress
+    sentry: Run, judge: Run, *, settings: Settings, fa_per_hour: float, most_calls: float, progress: Progress
 ) -> list[Pairing]:
     """Both thresholds together, on the Sentry's validation part: every pairing, the chosen one first.
 
     Chosen is the one that misses least among those that call at most `most_calls` times an hour; of equals the one
-    that calls less. Clips that the Judge was trained on are left out. Raises InputError for two phrases, or where no
-    pairing calls so seldom.
+    that calls less. A trigger in the settings stays as it is. Clips that the Judge was trained on are left out.
+    Raises InputError for two phrases, or where no pairing calls so seldom.
     """
     if sentry.recipe.phrase != judge.recipe.phrase:
         raise InputError(
@@ -120,13 +138,14 @@ def choose(
             do="name runs of one phrase",
         )
     parts = _unknown_to(judge, sentry)
-    pair = (str(sentry.folder), str(judge.folder), after_s)
+    pair = (str(sentry.folder), str(judge.folder), settings)
     spoken = _apart(scenes.word_scene(parts, "validation", sentry.recipe))
     silent = scenes.other_scene(parts, "validation", sentry.recipe)
     words = _heard("pair on words", spoken, sentry, pair, progress)
     others = _heard("pair on others", silent, sentry, pair, progress)
     alone = _alone(judge, silent, progress)
-    pairings = [_pairing(i, words, others, fa_per_hour, alone) for i in range(len(TRIGGERS))]
+    triggers = triggers_of(settings)
+    pairings = [_pairing(trigger, i, words, others, fa_per_hour, alone) for i, trigger in enumerate(triggers)]
     allowed = [pairing for pairing in pairings if pairing.calls_per_hour <= most_calls]
     if not allowed:
         raise InputError(
@@ -154,7 +173,7 @@ def _apart(what: Scene) -> Scene:
 _Heard = tuple[list[list[hear.Heard]], Manifest]
 
 
-def _heard(name: str, what: Scene, sentry: Run, pair: tuple[str, str, float], progress: Progress) -> _Heard:
+def _heard(name: str, what: Scene, sentry: Run, pair: tuple[str, str, Settings], progress: Progress) -> _Heard:
     work = functools.partial(_hear, surroundings=what.surroundings, pair=pair)
     with progress.stage(name, len(what.plans), "streams") as bar:
         workers = sentry.recipe.engine.workers
@@ -178,8 +197,10 @@ def _let_through(silence: Negatives, alone: Negatives) -> float:
     return min(1.0, (silence.count(level) + 1) / (alone.count(level) + 1))
 
 
-def _pairing(index: int, words: _Heard, others: _Heard, fa_per_hour: float, alone: Negatives) -> Pairing:
-    """One trigger, and the Judge's threshold for it.
+def _pairing(
+    trigger: float, index: int, words: _Heard, others: _Heard, fa_per_hour: float, alone: Negatives
+) -> Pairing:
+    """One trigger, the index-th of those that were tried, and the Judge's threshold for it.
 
     Where the audio is too short to count the rate, the Judge's threshold is one at which it alone would accept so
     much that what the Sentry lets through of it keeps to the rate; or one above all that was confirmed here.
@@ -194,12 +215,31 @@ def _pairing(index: int, words: _Heard, others: _Heard, fa_per_hour: float, alon
         share = _let_through(silence, alone)
         confirm = max(confirm, calibrate([], alone, fa_per_hour=fa_per_hour / share).threshold)
     caught = float(np.mean([trial.peak > 0 for trial in trials])) if trials else 0.0
-    return Pairing(TRIGGERS[index], calls_per_hour(silence), caught, confirm, curve.at(confirm))
+    return Pairing(trigger, calls_per_hour(silence), caught, confirm, curve.at(confirm))
 
 
 def calls_per_hour(silence: Negatives) -> float:
     """How often the Judge is asked in an hour of sound without the phrase; calls close together count once."""
     return float(np.sum(silence.heights > 0)) / silence.hours if silence.hours else 0.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Measured:
+    """What the pair did on recordings."""
+
+    words: dict[str, list[Trial]]
+    """By condition."""
+    others: dict[str, Negatives]
+    """By kind."""
+    judged_s: list[float]
+    """Seconds that each verdict took."""
+    answers: list[tuple[float, ...]]
+    """Confidences of the verdicts about each wake among the words, in the order of asking."""
+
+    def confirmed_at(self, confirm: float, asks: int) -> list[float]:
+        """(asks,) of the wakes among the words that are confirmed, the share confirmed at each asking."""
+        first = [next(i for i, c in enumerate(a) if c >= confirm) for a in self.answers if max(a) >= confirm]
+        return [first.count(i) / len(first) if first else 0.0 for i in range(asks)]
 
 
 class FixedEar:
@@ -215,22 +255,30 @@ class FixedEar:
 
 
 def _work(
-    job: tuple[str, real.Stretch], *, pair: tuple[str, str, float], trigger: float
-) -> tuple[tuple[str, list[Trial] | Negatives], list[float]]:
+    job: tuple[str, real.Stretch], *, pair: tuple[str, str, Settings], trigger: float
+) -> tuple[tuple[str, list[Trial] | Negatives], list[float], list[tuple[float, ...]]]:
     name, stretch = job
     ear = FixedEar(_pair(*pair), trigger)
     ear.pair.judged_s.clear()
-    heard = real.hear_words(stretch, ear) if name.startswith("words/") else real.hear_others(stretch, ear)
-    return (name, heard), list(ear.pair.judged_s)
+    ear.pair.answers.clear()
+    words = name.startswith("words/")
+    heard = real.hear_words(stretch, ear) if words else real.hear_others(stretch, ear)
+    return (name, heard), list(ear.pair.judged_s), list(ear.pair.answers) if words else []
 
 
 def measure(
-    material: real.Material, sentry: Path, judge: Path, trigger: float, after_s: float, *, workers: int
-) -> tuple[real.Measured, list[float]]:
-    """Trials and negatives of the pair on recordings, and the seconds that each verdict took."""
-    work = functools.partial(_work, pair=(str(sentry), str(judge), after_s), trigger=trigger)
+    material: real.Material, sentry: Path, judge: Path, trigger: float, settings: Settings, *, workers: int
+) -> Measured:
+    """The pair on recordings."""
+    work = functools.partial(_work, pair=(str(sentry), str(judge), settings), trigger=trigger)
     results = list(map_processes(work, real.jobs(material), workers=workers))
-    return real.collect(heard for heard, _ in results), [s for _, spent in results for s in spent]
+    words, others = real.collect(heard for heard, _, _ in results)
+    return Measured(
+        words,
+        others,
+        [s for _, spent, _ in results for s in spent],
+        [answers for _, _, told in results for answers in told],
+    )
 
 
 def table(pairings: Iterable[Pairing], say: Callable[[str], None]) -> None:

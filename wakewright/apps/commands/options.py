@@ -9,5 +9,9 @@ import typer
 Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the calibrated one.")]
 CascadeSettings = Annotated[
     list[str] | None,
-    typer.Option("--cascade", metavar="KEY=VALUE", help="trigger, confirm, after_ms, timeout_ms, on_timeout=reject."),
+    typer.Option(
+        "--cascade",
+        metavar="KEY=VALUE",
+        help="trigger, confirm, after_ms, asks, again_ms, timeout_ms, on_timeout=reject.",
+    ),
 ]
