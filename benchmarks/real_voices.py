@@ -29,6 +29,7 @@ import shutil
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import peers
@@ -43,6 +44,8 @@ from wakewright.core.run import Run
 from wakewright.evaluate import cascade as pairs
 from wakewright.evaluate import real
 from wakewright.evaluate.bootstrap import bootstrap_frr
+from wakewright.evaluate.cascade_curve import Curve
+from wakewright.evaluate.cascade_curve import measure as measure_pair
 from wakewright.evaluate.metrics import Negatives, Trial, det_curve
 from wakewright.evaluate.result import rate
 from wakewright.evaluate.shares import latency
@@ -118,7 +121,7 @@ def train(cell: Cell, background: Sequence[str], out: Path, settings: Sequence[s
     return run, time.monotonic() - started
 
 
-def figures(words: dict[str, list[Trial]], others: dict[str, Negatives], threshold: float) -> dict[str, object]:
+def figures(words: dict[str, list[Trial]], others: dict[str, Negatives], threshold: float) -> dict[str, Any]:
     """Everything the table shows about one detector."""
     negatives = others["speech"]
     rows = {}
@@ -191,17 +194,22 @@ def run_pair(cell: Cell, speech: Path, out: Path) -> None:
         Run.latest(out / "runs" / dataclasses.replace(cell, model=model).name) for model in cell.model.split("+")
     )
     settings = Cascade()
-    found = pairs.choose(sentry, judge, settings=settings, fa_per_hour=0.5, most_calls=CALLS, progress=Progress())
-    chosen = found[0]
+    pairings = pairs.choose(sentry, judge, settings=settings, fa_per_hour=0.5, most_calls=CALLS, progress=Progress())
+    curve = Curve(pairings[0].trigger, pairings[0].confirm, pairs.lowest_trigger(pairings, CALLS))
     material = real.read_material(speech, cell.word, apart=APART)
     workers = sentry.recipe.engine.workers
-    heard = pairs.measure(material, sentry.folder, judge.folder, chosen.trigger, settings, workers=workers)
+    heard = measure_pair(material, sentry.folder, judge.folder, curve, settings, workers=workers)
     about = dataclasses.asdict(cell) | {
-        "trigger": chosen.trigger,
-        "calls_per_hour": pairs.calls_per_hour(heard.others["speech"]),
-        "confirmed_at": heard.confirmed_at(chosen.confirm, settings.asks),
+        "pair": dataclasses.asdict(curve),
+        "calls_per_hour": pairs.calls_per_hour(heard.calls["speech"]),
+        "confirmed_at": heard.confirmed_at(curve.confirm, settings.asks),
+        "wake_s": delay.median_s if (delay := latency(heard.wakes["as recorded"], pairs.CALLED / 2)) else None,
     }
-    write_json(path, about | figures(heard.words, heard.others, chosen.confirm))
+    as_set = figures(heard.wakes, heard.calls, curve.confirm)
+    found = figures(heard.words, heard.others, curve.confirm) | {"silence": as_set["silence"]}
+    for condition, row in found["conditions"].items():
+        row |= {name: as_set["conditions"][condition][name] for name in ("calibrated", "latency_s")}
+    write_json(path, about | found)
 
 
 def measured(folder: Path, material: real.Material, run: Run) -> dict[str, object]:
@@ -299,7 +307,8 @@ def main() -> None:
                     run_pair(cell, asked.speech, asked.out)
                 else:
                     run_cell(cell, asked.speech, background, asked.out, asked.set, forms=not asked.file_only)
-            shutil.rmtree(features(word, voices, seed, asked.out), ignore_errors=True)
+            if not all("+" in model for model in models):
+                shutil.rmtree(features(word, voices, seed, asked.out), ignore_errors=True)
     print("\n".join(table(asked.out)))
 
 

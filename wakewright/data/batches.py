@@ -217,7 +217,7 @@ class Sampler:
             low, high = (math.log(f) for f in self.augment.tempo)
             back = np.rint(back / np.exp(rng.uniform(low, high, (count, 1)))).astype(np.int64)
         wanted = ends[:, None] - back
-        frames = decode(self.track.name, self.track.frames[np.maximum(wanted, 0)])
+        frames = decode(self.track.name, np.take(self.track.frames, np.maximum(wanted, 0), axis=0))
         if rng is not None:
             if warp:
                 frames = _vtlp(frames, self.augment.vtlp, rng)
@@ -282,14 +282,15 @@ def _mask(
     rows, length, width = frames.shape
     for _ in range(count):
         if channels:
-            hidden = _stripes(rows, width, max(1, width // 8), rng)[:, None, :]
+            for window, (low, high) in zip(frames, _stripes(rows, width, max(1, width // 8), rng), strict=True):
+                window[:, low:high] = blank[low:high]
         else:
-            hidden = _stripes(rows, length, max(1, length // 12), rng)[:, :, None]
-        np.copyto(frames, blank, where=hidden)
+            for window, (low, high) in zip(frames, _stripes(rows, length, max(1, length // 12), rng), strict=True):
+                window[low:high] = blank
 
 
-def _stripes(count: int, length: int, longest: int, rng: np.random.Generator) -> NDArray[np.bool_]:
-    """(count, length) one stripe of 0 to `longest` in each row."""
+def _stripes(count: int, length: int, longest: int, rng: np.random.Generator) -> list[list[int]]:
+    """(count, 2) first and one past the last place of a stripe of 0 to `longest` places; some reach over the end."""
     start, size = rng.integers(0, length, (count, 1)), rng.integers(0, longest + 1, (count, 1))
-    at = np.arange(length)[None, :]
-    return (at >= start) & (at < start + size)
+    stripes: list[list[int]] = np.concatenate([start, start + size], axis=1).tolist()
+    return stripes

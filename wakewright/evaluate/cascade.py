@@ -1,4 +1,4 @@
-"""A Sentry and a Judge as one detector: their thresholds chosen together, and what the pair then does.
+"""A Sentry and a Judge as one detector: their thresholds chosen together.
 
 A cascade's score at a step is the Judge's confidence where the Sentry wakes and 0 elsewhere, so that misses and
 false accepts are counted as those of any detector, over the Judge's threshold.
@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -28,9 +27,9 @@ from wakewright.detect.cascade import looked_at, moments_s
 from wakewright.detect.detector import BEFORE_S, Detector
 from wakewright.detect.judge import Judge
 from wakewright.detect.policy import PolicyState
-from wakewright.evaluate import hear, real
+from wakewright.evaluate import hear
 from wakewright.evaluate.calibrate import calibrate
-from wakewright.evaluate.metrics import Negatives, Operating, Scores, Trial, allowed_count, det_curve
+from wakewright.evaluate.metrics import Negatives, Operating, Scores, allowed_count, det_curve
 
 TRIGGERS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Scores at which a Sentry might wake."""
@@ -157,6 +156,15 @@ def choose(
     return [best, *(pairing for pairing in pairings if pairing is not best)]
 
 
+def lowest_trigger(pairings: Sequence[Pairing], most_calls: float) -> float:
+    """The lowest trigger, no higher than the chosen first one's, that calls seldom enough and catches as much.
+
+    A Sentry that is kept awake by everything wakes seldom too: far down it catches less.
+    """
+    best = pairings[0]
+    return min(p.trigger for p in pairings if p.calls_per_hour <= most_calls and p.caught >= best.caught)
+
+
 def _unknown_to(judge: Run, sentry: Run) -> Parts:
     known = {clip.path for clip in Manifest.read(judge.require("manifest-train.jsonl"))}
     validation = Manifest.read(sentry.require("manifest-validation.jsonl"))
@@ -194,7 +202,7 @@ def _let_through(silence: Negatives, alone: Negatives) -> float:
     Counted where the Judge alone accepts COUNTED_AT an hour, and taken to be the same where it accepts less.
     """
     level = det_curve([], alone).operating_at(COUNTED_AT).threshold
-    return min(1.0, (silence.count(level) + 1) / (alone.count(level) + 1))
+    return min(1.0, (silence.count(level) + 0.5) / (alone.count(level) + 0.5))
 
 
 def _pairing(
@@ -221,64 +229,6 @@ def _pairing(
 def calls_per_hour(silence: Negatives) -> float:
     """How often the Judge is asked in an hour of sound without the phrase; calls close together count once."""
     return float(np.sum(silence.heights > 0)) / silence.hours if silence.hours else 0.0
-
-
-@dataclasses.dataclass(frozen=True)
-class Measured:
-    """What the pair did on recordings."""
-
-    words: dict[str, list[Trial]]
-    """By condition."""
-    others: dict[str, Negatives]
-    """By kind."""
-    judged_s: list[float]
-    """Seconds that each verdict took."""
-    answers: list[tuple[float, ...]]
-    """Confidences of the verdicts about each wake among the words, in the order of asking."""
-
-    def confirmed_at(self, confirm: float, asks: int) -> list[float]:
-        """(asks,) of the wakes among the words that are confirmed, the share confirmed at each asking."""
-        first = [next(i for i, c in enumerate(a) if c >= confirm) for a in self.answers if max(a) >= confirm]
-        return [first.count(i) / len(first) if first else 0.0 for i in range(asks)]
-
-
-class FixedEar:
-    """The pair at one trigger, for recordings of real people."""
-
-    def __init__(self, pair: PairEar, trigger: float) -> None:
-        self.pair, self._trigger = pair, trigger
-        self.hop_s, self.first_step_s = pair.hop_s, pair.first_step_s
-
-    def hear(self, samples: Samples) -> Scores:
-        """(n,) from a fresh start -> (steps,) the pair's scores."""
-        return self.pair.hear_at(samples, (self._trigger,))[0]
-
-
-def _work(
-    job: tuple[str, real.Stretch], *, pair: tuple[str, str, Settings], trigger: float
-) -> tuple[tuple[str, list[Trial] | Negatives], list[float], list[tuple[float, ...]]]:
-    name, stretch = job
-    ear = FixedEar(_pair(*pair), trigger)
-    ear.pair.judged_s.clear()
-    ear.pair.answers.clear()
-    words = name.startswith("words/")
-    heard = real.hear_words(stretch, ear) if words else real.hear_others(stretch, ear)
-    return (name, heard), list(ear.pair.judged_s), list(ear.pair.answers) if words else []
-
-
-def measure(
-    material: real.Material, sentry: Path, judge: Path, trigger: float, settings: Settings, *, workers: int
-) -> Measured:
-    """The pair on recordings."""
-    work = functools.partial(_work, pair=(str(sentry), str(judge), settings), trigger=trigger)
-    results = list(map_processes(work, real.jobs(material), workers=workers))
-    words, others = real.collect(heard for heard, _, _ in results)
-    return Measured(
-        words,
-        others,
-        [s for _, spent, _ in results for s in spent],
-        [answers for _, _, told in results for answers in told],
-    )
 
 
 def table(pairings: Iterable[Pairing], say: Callable[[str], None]) -> None:
