@@ -20,6 +20,7 @@ from wakewright.core.compose import load_recipe
 from wakewright.core.errors import AudioError, PhraseError, RecipeError
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
+from wakewright.evaluate.result import Condition, Curve, Point, Result, Silence, rate, share, write_result
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +43,7 @@ def test_help_is_quick_and_loads_neither_torch_nor_numpy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["new", "train", "evaluate", "export", "budget", "listen", "voices", "runs", "doctor"]
+    "command", ["new", "train", "evaluate", "export", "budget", "listen", "voices", "runs", "doctor", "compare"]
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
@@ -215,6 +216,31 @@ def test_runs_lists_what_the_files_tell(tmp_path: Path, capsys: pytest.CaptureFi
     assert {row["status"] for row in rows} == {"created", f"the run {broken.folder.resolve()} is incomplete"}
     assert main(["runs"]) == 0
     assert str(run.folder.relative_to(Path.cwd())) in capsys.readouterr().out
+
+
+def test_two_runs_are_compared_by_their_evaluations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def evaluated(phrase: str, missed: int) -> str:
+        run = Run.create(load_recipe(phrase=phrase), tmp_path / str(missed))
+        (run.folder / "eval").mkdir(exist_ok=True)
+        point = Point(None, 0.5, share(missed, 200), rate(1, 2.0))
+        words = Condition("as recorded", point, (), Curve((), 2.0, (), (), ()), None, None, None)
+        found = Result(phrase, "mixednet", 0.5, "", (words,), (Silence("speech", rate(1, 2.0), 2.0),))
+        write_result(run.eval_dir / "result.json", found)
+        return str(run.folder)
+
+    first, second, other = evaluated("hey katya", 90), evaluated("hey katya", 9), evaluated("jarvis", 8)
+    assert main(["compare", first, second]) == 0
+    row = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("missed, as recorded"))
+    assert "45.0 % (90 of 200; " in row
+    assert row.endswith("better")
+    assert main(["compare", second, first, "--json"]) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert {row["name"]: row["verdict"] for row in rows}["missed, as recorded, at its threshold"] == "worse"
+    assert main(["compare", first, other]) == 2
+    assert "these runs are of two phrases\n  got: 'hey katya' and 'jarvis'" in capsys.readouterr().err
+    (Path(first) / "eval" / "result.json").unlink()
+    assert main(["compare", first, second]) == 2
+    assert "no evaluation at" in capsys.readouterr().err
 
 
 def test_what_goes_on_with_a_stopped_run_is_named(tmp_path: Path) -> None:

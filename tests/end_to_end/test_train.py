@@ -172,6 +172,9 @@ def test_no_voice_is_both_trained_on_and_measured(run: Run) -> None:
 
 def test_the_report_says_what_it_knows_and_what_not(run: Run, told: io.StringIO) -> None:
     result = read_result(run.eval_dir / "result.json")
+    assert result.confusions is not None
+    texts = {clip.text for clip in Manifest.read(run.folder / "manifest-test.jsonl").of("near_miss")}
+    assert len(texts) == len(result.confusions.groups) + result.confusions.left_out
     assert [condition.name for condition in result.conditions] == [
         "held-out voices, as at home",
         "held-out voices, noise at about 10 dB",

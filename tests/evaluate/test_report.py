@@ -18,7 +18,7 @@ from wakewright.evaluate.metrics import Negatives, Span, Trial, collect_negative
 from wakewright.evaluate.page import html_page
 from wakewright.evaluate.report import terminal_table, write_report
 from wakewright.evaluate.result import History, Rate, Result, Sample, rate, read_result, share, write_result
-from wakewright.evaluate.summarise import backbone_licences, licences, summarise, training_history
+from wakewright.evaluate.summarise import backbone_licences, confusions, licences, summarise, training_history
 from wakewright.evaluate.wording import number, rate_text, share_text
 
 EVIL = "<script>alert('hey')</script>"
@@ -103,6 +103,33 @@ def test_json_comes_back_as_it_was(result: Result, tmp_path: Path) -> None:
     write_result(tmp_path / "result.json", result)
     assert read_result(tmp_path / "result.json") == result
     assert json.loads((tmp_path / "result.json").read_text())["conditions"][0]["chosen"]["missed"]["total"] == 150
+
+
+def near_misses() -> list[Trial]:
+    """Three texts: one wakes it twice of three times, one never, one once of once."""
+    heard = [("hay <b>", 0.9), ("hay <b>", 0.7), ("hay <b>", 0.1), ("cat", 0.2), ("katya hey", 0.8)]
+    return [
+        Trial(np.asarray([peak], dtype=np.float32), 0.1, 0.08, 0, "p", {"voice": "espeak", "text": text})
+        for text, peak in heard
+    ]
+
+
+def test_near_misses_that_wake_it_are_named_with_their_counts(result: Result) -> None:
+    found = confusions(near_misses(), 0.6)
+    assert found is not None
+    assert [(g.name, g.missed.count, g.missed.total) for g in found.groups] == [
+        ("hay <b>", 2, 3),
+        ("katya hey", 1, 1),
+    ]
+    assert found.left_out == 1
+    shown = dataclasses.replace(result, confusions=found)
+    assert "2 of 3" in html_page(shown)
+    assert "hay &lt;b&gt;" in html_page(shown)
+    assert "hay <b>" in terminal_table(shown)
+    silent = dataclasses.replace(result, confusions=confusions(near_misses(), 0.95))
+    assert "3 near misses are not shown" in html_page(silent)
+    assert confusions([], 0.5) is None
+    assert "What sounds like it" not in html_page(result)
 
 
 def test_missing_and_foreign_results_are_named(tmp_path: Path) -> None:

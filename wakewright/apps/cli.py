@@ -20,6 +20,7 @@ from wakewright.apps.commands import (
     bench,
     budget,
     cascade,
+    compare,
     doctor,
     evaluate,
     export,
@@ -55,6 +56,7 @@ app = typer.Typer(
 app.command()(new.new)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
+app.command()(compare.compare)
 app.command()(export.export)
 app.command()(budget.budget)
 app.command()(listen.listen)

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.engine import map_processes
-from wakewright.core.manifest import Manifest
+from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.progress import Bar
 from wakewright.data import streams
 from wakewright.detect.detector import Detector
 from wakewright.evaluate.metrics import Negatives, Scores, Span, Trial, collect_negatives, cut_trial, no_negatives
-
-POSITIVE = streams.KINDS.index("positive")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,8 +31,8 @@ class Heard:
     """What is said in the stream, as streams.EVENT."""
 
 
-def trials_in(heard: Heard, manifest: Manifest, groups: dict[str, str] | None = None) -> list[Trial]:
-    """One trial per spoken phrase."""
+def trials_in(heard: Heard, manifest: Manifest, kind: Kind = "positive") -> list[Trial]:
+    """One trial per utterance of this kind, with the voice that says it and what it says as its groups."""
     return [
         cut_trial(
             heard.scores,
@@ -43,9 +41,10 @@ def trials_in(heard: Heard, manifest: Manifest, groups: dict[str, str] | None = 
             int(event["end"]),
             first_step_s=heard.first_step_s,
             source=manifest.clips[event["clip"]].speaker,
-            groups={"voice": manifest.clips[event["clip"]].source, **(groups or {})},
+            groups={"voice": manifest.clips[event["clip"]].source}
+            | ({} if kind == "positive" else {"text": manifest.clips[event["clip"]].text}),
         )
-        for event in heard.events[heard.events["kind"] == POSITIVE]
+        for event in heard.events[heard.events["kind"] == streams.KINDS.index(kind)]
     ]
 
 

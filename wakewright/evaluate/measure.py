@@ -25,7 +25,14 @@ from wakewright.evaluate.calibrate import Calibration, calibrate
 from wakewright.evaluate.metrics import Negatives, Trial
 from wakewright.evaluate.report import write_report
 from wakewright.evaluate.result import Result, Sample, read_result
-from wakewright.evaluate.summarise import backbone_licences, int8_forms, licences, summarise, training_history
+from wakewright.evaluate.summarise import (
+    backbone_licences,
+    confusions,
+    int8_forms,
+    licences,
+    summarise,
+    training_history,
+)
 
 SNRS_DB = (10.0, 5.0)
 """Levels of the phrase above the background that misses are counted at, besides the usual and the hard ones."""
@@ -66,8 +73,14 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
         model=run.recipe.model.name,
         calibration=calibration,
     )
-    warnings = (*warnings_of(parts), *_suspects(run), *result.warnings)
-    return publish(run, dataclasses.replace(result, warnings=warnings, samples=_samples(run, parts)))
+    taken = [trial for one in near[0] for trial in hear.trials_in(one, near[1], "near_miss")]
+    found = dataclasses.replace(
+        result,
+        warnings=(*warnings_of(parts), *_suspects(run), *result.warnings),
+        samples=_samples(run, parts),
+        confusions=confusions(taken, calibration.threshold),
+    )
+    return publish(run, found)
 
 
 def _words(run: Run, parts: Parts, progress: Progress) -> dict[str, list[Trial]]:
@@ -122,8 +135,10 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
         calibration=settled,
     )
     before = run.eval_dir / "result.json"
-    samples = read_result(before).samples if before.is_file() else ()  # they are in the run still
-    return publish(run, dataclasses.replace(result, warnings=(*warnings, *result.warnings), samples=samples))
+    kept = {}
+    if before.is_file():  # sounds are in the run still, and near misses are not measured anew
+        kept = {name: getattr(read_result(before), name) for name in ("samples", "confusions")}
+    return publish(run, dataclasses.replace(result, warnings=(*warnings, *result.warnings), **kept))
 
 
 def publish(run: Run, result: Result) -> Result:

@@ -58,6 +58,7 @@ def html_page(result: Result) -> str:
         _silences(result),
         _breakdowns(result),
         _forms(result),
+        _confusions(result),
         _worst(result),
         _scores(result),
         _history(result),
@@ -188,6 +189,19 @@ def _breakdowns(result: Result) -> str:
         parts.append(f"<div>{_table([table.label, 'missed'], rows)}{more if table.left_out else ''}</div>")
     name = escape(result.conditions[0].name)
     return f'<h2>Missed, {name}, by group</h2><div class="charts">{"".join(parts)}</div>' if parts else ""
+
+
+def _confusions(result: Result) -> str:
+    """Which near misses wake it."""
+    table = result.confusions
+    if table is None:
+        return ""
+    rows = [[escape(g.name), _cell(share_text(g.missed))] for g in table.groups]
+    told = _table(["near miss", "wakes it"], rows) if rows else ""
+    rest = f"{table.left_out} {'more' if rows else 'near misses'} are not shown: they wake it as seldom, or never."
+    said = "Said by synthetic voices that it did not learn from, where there were enough."
+    more = f'<p class="muted">{rest + " " if table.left_out else ""}{said}</p>'
+    return f"<h2>What sounds like it</h2>{told}{more}"
 
 
 def _worst(result: Result) -> str:

@@ -35,31 +35,32 @@ def terminal_table(result: Result) -> str:
     missed = [["missed", "at threshold", *targets]]
     for c in result.conditions:
         missed.append([c.name, *(share_text(point.missed) for point in (c.chosen, *c.points))])
-    blocks.append(_columns(missed))
+    blocks.append(columns(missed))
     quality = [["", "EER", "pAUC<10 %", "latency after the word"]]
     for c in result.conditions:
         eer = "-" if c.eer is None else f"{100 * c.eer:.1f} %"
         quality.append([c.name, eer, "-" if c.pauc is None else f"{c.pauc:.3f}", delay_text(c.delay)])
-    blocks.append(_columns(quality))
+    blocks.append(columns(quality))
     blocks.append(
-        _columns(
-            [["false accepts", "at threshold"], *([s.name, rate_text(s.false_accepts)] for s in result.silences)]
-        )
+        columns([["false accepts", "at threshold"], *([s.name, rate_text(s.false_accepts)] for s in result.silences)])
     )
     if result.forms:
         forms = [[form.name, f"{100 * form.missed:.1f} %"] for form in result.forms]
-        blocks.append(_columns([[FORMS_TITLE, "missed"], *forms]))
+        blocks.append(columns([[FORMS_TITLE, "missed"], *forms]))
+    if result.confusions is not None and result.confusions.groups:
+        heard = [[group.name, share_text(group.missed)] for group in result.confusions.groups[:3]]
+        blocks.append(columns([["near misses", "wake it"], *heard]))
     if result.worst:
         worst = [[s.name, rate_text(s.false_accepts)] for s in result.worst[:3]]
-        blocks.append(_columns([["worst sources", ""], *worst]))
+        blocks.append(columns([["worst sources", ""], *worst]))
     blocks.append("In brackets: the count, and the 95 % interval.")
     if result.warnings:
         blocks.append("\n".join(f"! {warning}" for warning in result.warnings))
     return "\n\n".join(blocks) + "\n"
 
 
-def _columns(rows: list[list[str]]) -> str:
-    """Left-aligned columns, two blanks apart, with a rule under the header."""
+def columns(rows: list[list[str]]) -> str:
+    """Rows of cells, the first the header -> left-aligned columns, two blanks apart, with a rule under the header."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "-" * (sum(widths) + 2 * len(widths) - 2), *lines[1:]])

@@ -104,7 +104,7 @@ class Silence:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Misses in one group of the wake words."""
+    """Misses in one group of the wake words; of the confusions, how many were taken for it."""
 
     name: str
     missed: Share
@@ -112,12 +112,12 @@ class Group:
 
 @dataclasses.dataclass(frozen=True)
 class Breakdown:
-    """The misses of the first condition, by one label."""
+    """Counts by the values of one label."""
 
     label: str
     groups: tuple[Group, ...]
     left_out: int = 0
-    """Groups not shown, those with the fewest misses."""
+    """Groups not shown, those with the lowest counts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,6 +191,9 @@ class Result:
     silences: tuple[Silence, ...]
     """The first gives the hours of the DET curve."""
     breakdowns: tuple[Breakdown, ...] = ()
+    """The misses of the first condition, by one label each."""
+    confusions: Breakdown | None = None
+    """Of phrases that sound a little like the wake word, how often each woke it."""
     worst: tuple[Source, ...] = ()
     histogram: Histogram | None = None
     history: tuple[History, ...] = ()

@@ -156,6 +156,18 @@ def _breakdowns(trials: Sequence[Trial], threshold: float) -> tuple[Breakdown, .
     return tuple(tables)
 
 
+def confusions(trials: Sequence[Trial], threshold: float) -> Breakdown | None:
+    """Of near misses, which texts are taken for the phrase how often, most first; None without any near miss."""
+    if not trials:
+        return None
+    rows = sorted(
+        ((row.group, row.positives - row.misses, row.positives) for row in misses_by(trials, "text", threshold)),
+        key=lambda row: (-row[1], -row[1] / row[2], row[0]),
+    )
+    shown = [row for row in rows if row[1]][:GROUPS_SHOWN]
+    return Breakdown("near miss", tuple(Group(t, share(n, of)) for t, n, of in shown), len(rows) - len(shown))
+
+
 def _histogram(trials: Sequence[Trial], negatives: Negatives) -> Histogram | None:
     """Scores of both sides, or None when one is empty."""
     if not trials or not negatives.windows.size:
