@@ -44,8 +44,7 @@ from wakewright.core.run import Run
 from wakewright.evaluate import cascade as pairs
 from wakewright.evaluate import real
 from wakewright.evaluate.bootstrap import bootstrap_frr
-from wakewright.evaluate.cascade_curve import Curve
-from wakewright.evaluate.cascade_curve import measure as measure_pair
+from wakewright.evaluate.cascade_real import measure as measure_pair
 from wakewright.evaluate.metrics import Negatives, Trial, det_curve
 from wakewright.evaluate.result import rate
 from wakewright.evaluate.shares import latency
@@ -195,21 +194,17 @@ def run_pair(cell: Cell, speech: Path, out: Path) -> None:
     )
     settings = Cascade()
     pairings = pairs.choose(sentry, judge, settings=settings, fa_per_hour=0.5, most_calls=CALLS, progress=Progress())
-    curve = Curve(pairings[0].trigger, pairings[0].confirm, pairs.lowest_trigger(pairings, CALLS))
-    material = real.read_material(speech, cell.word, apart=APART)
+    chosen, material = pairings[0], real.read_material(speech, cell.word, apart=APART)
     workers = sentry.recipe.engine.workers
-    heard = measure_pair(material, sentry.folder, judge.folder, curve, settings, workers=workers)
+    heard = measure_pair(material, sentry.folder, judge.folder, chosen.trigger, settings, workers=workers)
+    wakes = latency(heard.words["as recorded"], pairs.CALLED / 2)
     about = dataclasses.asdict(cell) | {
-        "pair": dataclasses.asdict(curve),
-        "calls_per_hour": pairs.calls_per_hour(heard.calls["speech"]),
-        "confirmed_at": heard.confirmed_at(curve.confirm, settings.asks),
-        "wake_s": delay.median_s if (delay := latency(heard.wakes["as recorded"], pairs.CALLED / 2)) else None,
+        "trigger": chosen.trigger,
+        "calls_per_hour": pairs.calls_per_hour(heard.others["speech"]),
+        "confirmed_at": heard.confirmed_at(chosen.confirm, settings.asks),
+        "wake_s": None if wakes is None else wakes.median_s,
     }
-    as_set = figures(heard.wakes, heard.calls, curve.confirm)
-    found = figures(heard.words, heard.others, curve.confirm) | {"silence": as_set["silence"]}
-    for condition, row in found["conditions"].items():
-        row |= {name: as_set["conditions"][condition][name] for name in ("calibrated", "latency_s")}
-    write_json(path, about | found)
+    write_json(path, about | figures(heard.words, heard.others, chosen.confirm))
 
 
 def measured(folder: Path, material: real.Material, run: Run) -> dict[str, object]:

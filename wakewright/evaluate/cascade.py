@@ -109,7 +109,8 @@ class Pairing:
 
 
 @functools.lru_cache(maxsize=2)
-def _pair(sentry: str, judge: str, settings: Settings) -> PairEar:
+def pair_ear(sentry: str, judge: str, settings: Settings) -> PairEar:
+    """The ear of a pair of folders, loaded once per process."""
     return PairEar(Detector.load(sentry), Judge.load(judge), settings)
 
 
@@ -117,7 +118,7 @@ def _hear(
     stream: streams.StreamPlan, *, surroundings: streams.Surroundings, pair: tuple[str, str, Settings]
 ) -> list[hear.Heard]:
     samples, events = streams.render(stream, surroundings)
-    ear = _pair(*pair)
+    ear = pair_ear(*pair)
     return [hear.Heard(s, ear.hop_s, ear.first_step_s, events) for s in ear.hear_at(samples, triggers_of(pair[2]))]
 
 
@@ -154,15 +155,6 @@ def choose(
         )
     best = min(allowed, key=lambda p: (p.at_confirm.frr, p.calls_per_hour))
     return [best, *(pairing for pairing in pairings if pairing is not best)]
-
-
-def lowest_trigger(pairings: Sequence[Pairing], most_calls: float) -> float:
-    """The lowest trigger, no higher than the chosen first one's, that calls seldom enough and catches as much.
-
-    A Sentry that is kept awake by everything wakes seldom too: far down it catches less.
-    """
-    best = pairings[0]
-    return min(p.trigger for p in pairings if p.calls_per_hour <= most_calls and p.caught >= best.caught)
 
 
 def _unknown_to(judge: Run, sentry: Run) -> Parts:

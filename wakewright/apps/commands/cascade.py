@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from wakewright.core.recipe import Cascade as Settings
     from wakewright.core.run import Run
     from wakewright.evaluate.cascade import Pairing
-    from wakewright.evaluate.cascade_curve import Curve
     from wakewright.evaluate.real import Material
 
 
@@ -41,7 +40,6 @@ def cascade(
     from wakewright.core.run import Run
     from wakewright.evaluate import cascade as pairs
     from wakewright.evaluate import real
-    from wakewright.evaluate.cascade_curve import Curve
 
     runs, asking = (Run.open(sentry), Run.open(judge)), settings_of(settings or ())
     material = None if speech is None else real.read_material(speech, runs[0].recipe.phrase)
@@ -54,8 +52,7 @@ def cascade(
     write_text(out, _text(runs, found[0], asking))
     typer.echo(f"{out}: wakewright listen {out}")
     if material is not None:
-        curve = Curve(found[0].trigger, found[0].confirm, pairs.lowest_trigger(found, calls))
-        _measured(runs, curve, asking, material)
+        _measured(runs, found[0], asking, material)
 
 
 def _text(runs: tuple[Run, Run], chosen: Pairing, asking: Settings) -> str:
@@ -80,43 +77,42 @@ def _text(runs: tuple[Run, Run], chosen: Pairing, asking: Settings) -> str:
     )
 
 
-def _measured(runs: tuple[Run, Run], curve: Curve, asking: Settings, material: Material) -> None:
+def _measured(runs: tuple[Run, Run], chosen: Pairing, asking: Settings, material: Material) -> None:
     """Misses and false accepts of the Sentry alone, the Judge alone and the pair, on recordings."""
     import json
     import statistics
 
     from wakewright.detect.cascade import moments_s
     from wakewright.evaluate import cascade as pairs
-    from wakewright.evaluate import cascade_curve, real
+    from wakewright.evaluate import cascade_real, real
     from wakewright.evaluate.metrics import det_curve
     from wakewright.evaluate.shares import latency
 
     sentry, judge = runs
     workers = sentry.recipe.engine.workers
-    pair = cascade_curve.measure(material, sentry.folder, judge.folder, curve, asking, workers=workers)
-    rows = [("cascade", (pair.wakes, pair.calls), curve.confirm, (pair.words, pair.others))]
+    pair = cascade_real.measure(material, sentry.folder, judge.folder, chosen.trigger, asking, workers=workers)
+    rows = [("cascade", (pair.words, pair.others), chosen.confirm)]
     for name, run in (("Judge alone", judge), ("Sentry alone", sentry)):
-        alone = real.measure(material, run.folder, workers=workers)
         level = json.loads(run.metadata_path.read_text(encoding="utf-8"))["threshold"]
-        rows.insert(0, (name, alone, level, alone))
-    for name, (w, o), level, (words, others) in rows:
-        for condition, trials in w.items():
-            at = det_curve(trials, o["speech"]).at(level)
-            anywhere = det_curve(words[condition], others["speech"]).frr_at(0.5)
+        rows.insert(0, (name, real.measure(material, run.folder, workers=workers), level))
+    for name, (words, others), level in rows:
+        for condition, trials in words.items():
+            curve = det_curve(trials, others["speech"])
+            at = curve.at(level)
             typer.echo(
                 f"{name}, {condition}: missed {at.misses} of {len(trials)} ({at.frr:.1%}), {at.false_accepts} false "
-                f"accepts in {o['speech'].hours:.2f} h; at 0.5 per hour missed {anywhere:.1%}"
+                f"accepts in {at.hours:.2f} h; at 0.5 per hour missed {curve.frr_at(0.5):.1%}"
             )
-    if "as recorded" in pair.wakes and (waited := latency(pair.wakes["as recorded"], pairs.CALLED / 2)) is not None:
+    if "as recorded" in pair.words and (waited := latency(pair.words["as recorded"], pairs.CALLED / 2)) is not None:
         typer.echo(
             f"from the end of the word to the wake {1000 * waited.median_s:.0f} ms (median of {waited.detected}; a "
             "word ends with its last 20 ms within 30 dB of the loudest)"
         )
     if pair.judged_s:
-        shares, took_s = pair.confirmed_at(curve.confirm, asking.asks), statistics.median(pair.judged_s)
+        shares, took_s = pair.confirmed_at(chosen.confirm, asking.asks), statistics.median(pair.judged_s)
         moments = zip(shares, moments_s(asking), strict=True)
         typer.echo(
-            f"the Judge is asked about {pairs.calls_per_hour(pair.calls['speech']):.1f} wakes an hour of other "
+            f"the Judge is asked about {pairs.calls_per_hour(pair.others['speech']):.1f} wakes an hour of other "
             f"speech, {asking.asks} times at most, and takes {1000 * took_s:.0f} ms (median)"
             "; of the words that it confirms, after the wake: "
             + ", ".join(f"{share:.0%} by {1000 * moment:.0f} ms of sound" for share, moment in moments)
