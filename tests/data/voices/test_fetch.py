@@ -15,6 +15,7 @@ import pytest
 
 from wakewright.core.errors import EnvironmentProblem, InputError
 from wakewright.core.files import cache_dir
+from wakewright.data import download
 from wakewright.data.voices.fetch import get_voices
 
 NAME = "en_US-test-medium"
@@ -97,6 +98,11 @@ class Handler(BaseHTTPRequestHandler):
                 self.server.drops_after = None
         self.wfile.write(data)
         self.wfile.flush()
+
+
+@pytest.fixture(autouse=True)
+def _in_a_hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "PAUSE_S", 0.001)
 
 
 @pytest.fixture
