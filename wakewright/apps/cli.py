@@ -21,6 +21,7 @@ from wakewright.apps.commands import (
     budget,
     cascade,
     compare,
+    data,
     doctor,
     evaluate,
     export,
@@ -66,6 +67,7 @@ app.command()(wyoming.wyoming)
 app.add_typer(judge.app)
 app.add_typer(backbone.app)
 app.add_typer(voices.app)
+app.add_typer(data.app)
 app.command()(runs.runs)
 app.command()(doctor.doctor)
 

@@ -21,9 +21,12 @@ from wakewright.core.errors import DiskFull
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 
 
+_ADVICE = "free some space, or point --output-dir and WAKEWRIGHT_CACHE at another disk, then use --resume"
+
+
 @contextlib.contextmanager
-def disk_errors(path: Path) -> Iterator[None]:
-    """Turn "no space left" into `DiskFull`, naming the path and the room left."""
+def disk_errors(path: Path, do: str = _ADVICE) -> Iterator[None]:
+    """Turn "no space left" into `DiskFull`, naming the path and what to `do` about it."""
     try:
         yield
     except OSError as error:
@@ -32,7 +35,7 @@ def disk_errors(path: Path) -> Iterator[None]:
         raise DiskFull(
             f"no room to write {path}",
             got=error.strerror or "disk full",
-            do="free some space, or point --output-dir and WAKEWRIGHT_CACHE at another disk, then use --resume",
+            do=do,
         ) from error
 
 

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from wakewright.core.audio import duration, find_audio
+from wakewright.core.errors import AudioError
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.recipe import Background
+from wakewright.data.corpus.clips import manifests_in
 
 MANY_FOLDERS = 4
 """From this many innermost folders below a root on, a folder is taken for one speaker (or one room)."""
@@ -18,7 +20,7 @@ def scan(background: Background) -> Manifest:
 
     `source` is the name of the root folder. `speaker` is the innermost folder's name where the tree below the root
     has at least four of them, else the file itself; noise and music always stand for themselves. Only headers
-    are read.
+    are read. A corpus that `wakewright data get` fetched tells its own speakers, texts and licence.
     Raises AudioError for a folder without audio and for a file that cannot be read.
     """
     clips: list[Clip] = []
@@ -44,11 +46,29 @@ def own_recordings(paths: Iterable[Path | str]) -> Manifest:
 
 
 def _scan_root(root: Path, kind: Kind) -> list[Clip]:
+    listings = list(manifests_in(root))
+    if listings:
+        return _fetched(root, kind, listings)
     files = find_audio(root)
     by_folder = kind in ("speech", "rir") and len({file.parent for file in files}) >= MANY_FOLDERS
     return [
         _clip(file, kind, speaker=file.parent.name if by_folder else str(file), source=_name(root)) for file in files
     ]
+
+
+def _fetched(root: Path, kind: Kind, listings: list[Path]) -> list[Clip]:
+    """The clips of a kind in a fetched corpus, from its own lists."""
+    clips = [clip for listing in listings for clip in Manifest.read(listing).of(kind)]
+    if not clips:
+        raise AudioError(f"no {kind} in {root}", got="a corpus of other kinds", do="name one that has it")
+    gone = next((clip.path for clip in clips if not Path(clip.path).is_file()), None)
+    if gone is not None:
+        raise AudioError(
+            f"{root} was moved since it was fetched",
+            got=f"no recording at {gone}",
+            do="run wakewright data get again with --to, which lists what is there anew",
+        )
+    return sorted(clips, key=lambda clip: clip.path)
 
 
 def _name(root: Path) -> str:

@@ -31,6 +31,10 @@ TIMEOUT_S = 30.0
 """Seconds without a byte after which a connection counts as broken."""
 PAUSE_S = 1.0
 """Seconds before the second fruitless attempt; each further pause is twice as long."""
+ADVICE = (
+    "free some space, or use another disk (WAKEWRIGHT_CACHE, --to), then run it again: it goes on where it stopped"
+)
+"""What to do about a full disk."""
 LONGEST_PAUSE_S = 60.0
 _BLOCK = 1 << 16
 BROKEN = (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError)
@@ -94,7 +98,7 @@ def download(remote: Remote, path: Path, *, told: Told | None = None, pause_s: f
     part, note = part_of(path), _note_of(path)
     pause_s = PAUSE_S if pause_s is None else pause_s
     fruitless = 0
-    with disk_errors(path):
+    with disk_errors(path, ADVICE):
         path.parent.mkdir(parents=True, exist_ok=True)
         if part.exists() and not note.exists() and remote.checksum is None:
             part.unlink()
