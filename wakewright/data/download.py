@@ -26,7 +26,7 @@ from wakewright.core.errors import EnvironmentProblem
 from wakewright.core.files import disk_errors, write_json
 
 ATTEMPTS = 5
-"""Connections tried in a row without a byte gained before giving up."""
+"""Connections tried in a row without a byte gained, or fresh starts in all, before giving up."""
 TIMEOUT_S = 30.0
 """Seconds without a byte after which a connection counts as broken."""
 PAUSE_S = 1.0
@@ -97,7 +97,14 @@ def download(remote: Remote, path: Path, *, told: Told | None = None, pause_s: f
     """
     part, note = part_of(path), _note_of(path)
     pause_s = PAUSE_S if pause_s is None else pause_s
-    fruitless = 0
+    fruitless = starts = 0
+
+    def hear(count: int) -> None:
+        nonlocal starts
+        starts += count < 0
+        if told is not None:
+            told(count)
+
     with disk_errors(path, ADVICE):
         path.parent.mkdir(parents=True, exist_ok=True)
         if part.exists() and not note.exists() and remote.checksum is None:
@@ -105,7 +112,7 @@ def download(remote: Remote, path: Path, *, told: Told | None = None, pause_s: f
         while not _is_all(part, note, remote):
             before = _length(part)
             try:
-                _append(remote, part, note, told or _silent)
+                _append(remote, part, note, hear)
             except urllib.error.HTTPError as error:
                 if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
                     break  # the file ends before the size it should have
@@ -115,7 +122,7 @@ def download(remote: Remote, path: Path, *, told: Told | None = None, pause_s: f
                 time.sleep(_pause(fruitless, pause_s, error.headers))
             except BROKEN as error:
                 fruitless = 0 if _length(part) > before else fruitless + 1
-                if fruitless >= ATTEMPTS:
+                if max(fruitless, starts) >= ATTEMPTS:
                     raise _offline(remote, error) from error
                 if fruitless:
                     time.sleep(_pause(fruitless, pause_s, None))
@@ -136,10 +143,6 @@ def fetch_text(address: str, *, most: int, by_hand: str) -> str:
         raise _refused(remote, error) from error
     except BROKEN as error:
         raise _offline(remote, error) from error
-
-
-def _silent(_count: int) -> None:
-    pass
 
 
 def _append(remote: Remote, part: Path, note: Path, told: Told) -> None:
@@ -169,7 +172,8 @@ def _append(remote: Remote, part: Path, note: Path, told: Told) -> None:
             told(-have)
             have = 0
             _forget(part, note)
-            write_json(note, now)
+            known = {}
+        write_json(note, {**now, **{key: value for key, value in known.items() if value}})
         with part.open("ab" if goes_on else "wb") as stream:
             _copy(answer, stream, have, remote, now["length"], told)
     if now["length"] is None:  # what came until the connection was closed in order is all there is

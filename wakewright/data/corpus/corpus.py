@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath
 from wakewright.core.manifest import Kind
 from wakewright.data.download import Remote
 
+_SLACK = 1_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
@@ -38,7 +40,7 @@ class Part:
             self.address,
             self.size if self.exact else None,
             self.checksum,
-            self.size if self.exact else 4 * self.size,
+            self.size if self.exact else 4 * self.size + _SLACK,
             "its publisher lists",
             f"fetch it with another machine and give it: wakewright data get {corpus}/{self.name} --from {self.file}",
         )

@@ -33,5 +33,6 @@ CORPUS = Corpus(
     ),
     usual=("small",),
     clips=_clips,
-    remark="Most tracks are under a Creative Commons licence, many of them non-commercial. Which track has which licence stands in the publisher's fma_metadata.zip, which is not fetched.",
+    remark="Most tracks are Creative Commons, many of them non-commercial; which is which stands in the publisher's "
+    "fma_metadata.zip, which is not fetched.",
 )

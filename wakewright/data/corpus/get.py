@@ -147,6 +147,7 @@ def fetch(one: Wanted, *, say: Say, progress: Progress | None = None, pause_s: f
     progress = progress or Progress()
     with _alone(one):
         if one.here and (whole := _read(one)):
+            one.archive.unlink(missing_ok=True)  # of a run that was killed after the list was written
             say(f"{one.name}: already here, {one.folder}")
             return whole
         if not one.folder.is_dir():

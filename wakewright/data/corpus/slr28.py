@@ -51,7 +51,7 @@ CORPUS = Corpus(
             "all",
             "https://www.openslr.org/resources/28/rirs_noises.zip",
             1_311_166_223,
-            900_000_000,
+            1_500_000_000,
             "md5:e6f48e257286e05de56413b4779d8ffb",
         ),
     ),
