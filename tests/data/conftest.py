@@ -31,6 +31,8 @@ class Server(ThreadingHTTPServer):
         self.changes_to: tuple[str, bytes] | None = None
         """ETag and bytes that every file has from the second request on."""
         self.honours_range = True
+        self.shifts_range = 0
+        """Bytes by which an answer begins elsewhere than asked."""
         self.honours_condition = True
         self.drops_after: int | None = None
         self.always_drops = False
@@ -94,6 +96,7 @@ class Handler(BaseHTTPRequestHandler):
         if start and start >= len(data):
             self.refuse(416)
             return
+        start = start and start + server.shifts_range
         self.send_response(206 if start else 200)
         self.send_header("Content-Type", server.content_type)
         if etag:

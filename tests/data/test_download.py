@@ -163,6 +163,18 @@ def test_fresh_starts_do_not_go_on_for_ever(web: Any, path: Path) -> None:
     assert len(web.asked) == module.ATTEMPTS + 1
 
 
+def test_another_range_than_asked_is_not_taken(web: Any, path: Path) -> None:
+    leave_part(web, path, DATA[:100_000])
+    web.shifts_range = 10
+    with pytest.raises(
+        EnvironmentProblem, match=r"(?s)cannot be reached.*another part of the file than it was asked"
+    ):
+        get(remote(web), path)
+    assert part_of(path).read_bytes() == DATA[:100_000]
+    web.shifts_range = 0
+    get(remote(web), path)
+
+
 def test_a_server_that_announces_more_than_it_sends(web: Any, path: Path) -> None:
     web.adds_to_length = 50
     get(remote(web), path)
@@ -286,8 +298,11 @@ def test_redirects_in_a_circle(web: Any, path: Path) -> None:
 def test_a_redirect_from_https_to_an_open_connection_is_refused() -> None:
     request = urllib.request.Request("https://example.org/a")
     handler = module._StaysSecure()
-    with pytest.raises(urllib.error.HTTPError, match="redirected from https to an open connection"):
+    with pytest.raises(urllib.error.HTTPError, match="redirected from https to http"):
         handler.redirect_request(request, None, 302, "Found", {}, "http://example.org/a")  # type: ignore[arg-type]
+    plain = urllib.request.Request("http://example.org/a")
+    with pytest.raises(urllib.error.HTTPError, match="redirected from http to ftp"):
+        handler.redirect_request(plain, None, 302, "Found", {}, "ftp://example.org/a")  # type: ignore[arg-type]
     assert handler.redirect_request(request, None, 302, "Found", {}, "https://example.org/b") is not None  # type: ignore[arg-type]
 
 

@@ -15,6 +15,7 @@ import json
 import os
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -161,7 +162,9 @@ def _append(remote: Remote, part: Path, note: Path, told: Told) -> None:
     request = urllib.request.Request(remote.address, headers=headers)
     with _OPENER.open(request, timeout=TIMEOUT_S) as answer:
         _refuse_page(remote, answer.headers)
-        goes_on = answer.status == 206 and str(answer.headers.get("Content-Range", "")).startswith(f"bytes {have}-")
+        goes_on = answer.status == http.client.PARTIAL_CONTENT
+        if goes_on and not str(answer.headers.get("Content-Range", "")).startswith(f"bytes {have}-"):
+            raise http.client.HTTPException("the server answers with another part of the file than it was asked for")
         now = _version(answer.headers, goes_on)
         if goes_on and _differs(known, now):
             told(-have)
@@ -327,8 +330,9 @@ class _StaysSecure(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
-        if req.type == "https" and not newurl.lower().startswith("https://"):
-            raise urllib.error.HTTPError(newurl, code, "redirected from https to an open connection", headers, fp)
+        scheme = urllib.parse.urlsplit(newurl).scheme.lower()
+        if scheme not in ("http", "https") or (req.type == "https" and scheme != "https"):
+            raise urllib.error.HTTPError(newurl, code, f"redirected from {req.type} to {scheme}", headers, fp)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

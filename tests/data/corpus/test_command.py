@@ -201,7 +201,7 @@ def test_it_asks_before_it_fetches(musan: Part, web: Any, tmp_path: Path, answer
 def test_a_recipe_takes_speakers_and_licence_from_the_list(musan: Part, cache: Path) -> None:
     main(["data", "get", "musan", "-y"])
     root = cache / "corpora" / "musan"
-    found = scan(Background(speech=(str(root),), music=(str(root / "music"),), noise=(str(root),)))
+    found = scan(Background(speech=(str(root),), music=(str(root / "music"),), noise=(str(root.parent),)))
     assert {(c.kind, Path(c.path).stem, c.speaker, c.source, c.licence) for c in found} == {
         ("speech", "speech-a-0000", "speech-a-0000", "musan", "CC-BY-4.0"),
         ("speech", "speech-b-0000", "speech-b-0000", "musan", "CC-BY-4.0"),

@@ -67,8 +67,8 @@ def _clip(source: str, licence: str, found: Found) -> Clip | str:
 
 
 def manifests_in(folder: Path) -> Iterator[Path]:
-    """The lists of clips of a fetched corpus's folder, or of those right below it."""
-    if (folder / MANIFEST).is_file():
-        yield folder / MANIFEST
-    else:
-        yield from sorted(folder.glob(f"*/{MANIFEST}"))
+    """The lists of clips of a fetched part, of all parts of a corpus, or of all corpora, whichever `folder` is."""
+    for depth in ("", "*/", "*/*/"):
+        if found := sorted(folder.glob(depth + MANIFEST)):
+            yield from found
+            return

@@ -22,7 +22,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, cast
 
 from wakewright.core.errors import InputError
 from wakewright.core.files import disk_errors
@@ -171,9 +171,25 @@ def _members(archive: Path) -> Iterator[tuple[_Member, IO[bytes] | None]]:
                 raise _refused(archive, "data after its end", "it unpacks to more than it should")
 
 
+class _Bounded:
+    """A stream that ends in an error where more comes than the members announce: tarfile keeps headers in memory."""
+
+    def __init__(self, stream: gzip.GzipFile) -> None:
+        self.stream, self.left = stream, _MOST_PADDING
+
+    def read(self, count: int) -> bytes:
+        data = self.stream.read(count)
+        self.left -= len(data)
+        if self.left < 0:
+            raise tarfile.ReadError("a header in it does not end")
+        return data
+
+
 def _tar_members(stream: gzip.GzipFile) -> Iterator[tuple[_Member, IO[bytes] | None]]:
-    with tarfile.open(fileobj=stream, mode="r|") as tar:
+    bounded = _Bounded(stream)
+    with tarfile.open(fileobj=cast("IO[bytes]", bounded), mode="r|") as tar:
         for entry in tar:
+            bounded.left = entry.size + _MOST_PADDING
             if entry.isfile():
                 yield _Member(entry.name, "file", entry.size), tar.extractfile(entry)
             elif entry.isdir():
@@ -185,7 +201,7 @@ def _tar_members(stream: gzip.GzipFile) -> Iterator[tuple[_Member, IO[bytes] | N
                 yield _Member(entry.name, "link", 0, entry.linkname), None
             else:
                 yield _Member(entry.name, "a device or a pipe", 0), None
-            tar.members = []  # type: ignore[attr-defined]  # else it keeps every header of a hundred thousand
+            tar.members = []  # else it keeps every header of a hundred thousand
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[_Member, IO[bytes] | None]]:
