@@ -201,7 +201,7 @@ def _tar_members(stream: gzip.GzipFile) -> Iterator[tuple[_Member, IO[bytes] | N
                 yield _Member(entry.name, "link", 0, entry.linkname), None
             else:
                 yield _Member(entry.name, "a device or a pipe", 0), None
-            tar.members = []  # else it keeps every header of a hundred thousand
+            tar.members = []  # type: ignore[attr-defined]  # else it keeps every header of a hundred thousand
 
 
 def _zip_members(archive: Path) -> Iterator[tuple[_Member, IO[bytes] | None]]:
