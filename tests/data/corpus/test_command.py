@@ -67,7 +67,7 @@ def test_a_corpus_is_announced_fetched_and_its_settings_named(
     assert musan.address in said
     assert "CC-BY-4.0; commercial use allowed" in said
     assert f"musan/music: 2 clips of music, 2 s: background.music=[{folder}]" in said
-    assert f"musan/music: 1 clips of noise, 1 s: background.noise=[{folder}]" in said
+    assert f"musan/music: 1 clip of noise, 1 s: background.noise=[{folder}]" in said
     assert len(Manifest.read(folder / "clips.jsonl")) == 3
 
 
@@ -82,6 +82,22 @@ def test_help_names_every_option(capsys: pytest.CaptureFixture[str], monkeypatch
 def test_to_another_folder_and_all_usual_parts(musan: Part, tmp_path: Path) -> None:
     assert main(["data", "get", "musan", "--to", str(tmp_path / "mine"), "-y"]) == 0
     assert sorted(p.parent.name for p in (tmp_path / "mine").rglob("clips.jsonl")) == ["music", "speech"]
+
+
+def test_several_parts_are_told_as_one_where_they_are_all_there_is(
+    musan: Part, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = cache / "corpora" / "musan"
+    main(["data", "get", "musan", "-y"])
+    assert capsys.readouterr().out.splitlines()[-3:] == [
+        f"musan: 2 clips of music, 2 s: background.music=[{folder}]",
+        f"musan: 2 clips of noise, 2 s: background.noise=[{folder}]",
+        f"musan: 2 clips of speech, 2 s: background.speech=[{folder}]",
+    ]
+    (folder / "older").mkdir()
+    (folder / "older" / "clips.jsonl").write_text("")
+    main(["data", "get", "musan", "-y"])
+    assert f"musan/speech: 1 clip of noise, 1 s: background.noise=[{folder / 'speech'}]" in capsys.readouterr().out
 
 
 def test_a_second_time_nothing_is_asked_or_fetched(musan: Part, web: Any, capsys: pytest.CaptureFixture[str]) -> None:

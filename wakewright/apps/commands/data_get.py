@@ -50,8 +50,7 @@ def get(
     if given is not None:
         if len(names) != 1:
             raise InputError("--from gives one archive", got=" ".join(names), do="name the one corpus that it is")
-        one, made = take(names[0], given, root, say=typer.echo)
-        _tell(one, made)
+        _tell([take(names[0], given, root, say=typer.echo)])
         return
     _fetch(names, root, yes)
 
@@ -72,16 +71,24 @@ def _fetch(names: Sequence[str], root: Path, yes: bool) -> None:
         if not typer.confirm(f"Fetch {coming}?", default=True):
             typer.echo("nothing fetched")
             return
-    for one in orders:
-        _tell(one, corpus.fetch(one, say=typer.echo))
+    _tell([(one, corpus.fetch(one, say=typer.echo)) for one in orders])
 
 
-def _tell(one: Wanted, made: Manifest) -> None:
+def _tell(got: Sequence[tuple[Wanted, Manifest]]) -> None:
+    """What there is now, and which setting takes it; parts that are all there is of a corpus go by its folder."""
+    from wakewright.core.manifest import Manifest
     from wakewright.core.progress import duration
+    from wakewright.data.corpus.clips import manifests_in
 
-    for kind, count in Counter(clip.kind for clip in made).items():
-        hours = duration(made.of(kind).seconds)
-        typer.echo(f"{one.name}: {count:,} clips of {kind}, {hours}: {_SETTING[kind]}=[{one.folder}]")
+    for name in dict.fromkeys(one.corpus.name for one, _ in got):
+        parts = {one.folder: (one.name, made) for one, made in got if one.corpus.name == name}
+        below = next(iter(parts)).parent
+        if len(parts) > 1 and {path.parent for path in manifests_in(below)} == parts.keys():
+            parts = {below: (name, sum((made for _, made in parts.values()), Manifest()))}
+        for folder, (label, made) in parts.items():
+            for kind, count in Counter(clip.kind for clip in made).items():
+                clips, length = f"{count:,} clip{'s' * (count > 1)} of {kind}", duration(made.of(kind).seconds)
+                typer.echo(f"{label}: {clips}, {length}: {_SETTING[kind]}=[{folder}]")
 
 
 def _show(root: Path, names: Sequence[str]) -> None:
