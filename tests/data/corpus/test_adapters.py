@@ -209,6 +209,36 @@ def test_fma(tmp_path: Path) -> None:
     assert [clip.seconds for clip in clips.values()] == pytest.approx([1.0, 1.0], abs=0.06)
 
 
+HEADER = ",album,artist,track\n,id,id,license\ntrack_id,,,\n"
+
+
+def test_fma_with_its_metadata_knows_artist_and_licence(tmp_path: Path) -> None:
+    """The metadata lies in a part beside it, or beside a folder that was brought by hand; its cells may be long."""
+    table = HEADER + f'2,"{"life " * 50_000}",1,Attribution 3.0\n155066,9,22,"Attribution, NonCommercial"\n7,cut\n'
+    for place in ("metadata/fma_metadata", "fma_metadata"):
+        root = tmp_path / place.replace("/", "-")
+        (root / place).mkdir(parents=True)
+        (root / place / "tracks.csv").write_text(table, encoding="utf-8")
+        for number in ("000002", "155066", "000003"):
+            path = root / "small" / "fma_small" / number[:3] / f"{number}.mp3"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(sound(0.5, 44_100, "MP3"))
+        made, _ = manifest_of(CORPORA["fma"], root / "small")
+        assert [(clip.speaker, clip.licence) for clip in made] == [
+            ("artist 1", "Attribution 3.0"),
+            ("000003", "per track"),
+            ("artist 22", "Attribution, NonCommercial"),
+        ]
+
+
+def test_fma_with_another_table(tmp_path: Path) -> None:
+    (tmp_path / "fma_metadata").mkdir()
+    (tmp_path / "fma_metadata" / "tracks.csv").write_text("a,b\nc,d\n")
+    (tmp_path / "small").mkdir()
+    with pytest.raises(InputError, match=r"(?s)tracks.csv is not FMA's table.*get fma/metadata again"):
+        manifest_of(CORPORA["fma"], tmp_path / "small")
+
+
 VOICE = "cv-corpus-17.0-2024-03-15/en"
 COLUMNS = "client_id\tpath\tsentence_id\tsentence\tsentence_domain\tup_votes\n"
 

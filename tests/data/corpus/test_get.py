@@ -525,6 +525,17 @@ def test_unreadable_files_are_told(web: Any, root: Path, monkeypatch: pytest.Mon
     assert said[10] == "speech-commands: left out 2 more that cannot be read"
 
 
+def test_a_part_of_tables_gives_no_clips_and_counts_as_here(web: Any, root: Path) -> None:
+    one = order(web, root)
+    one = dataclasses.replace(one, part=dataclasses.replace(one.part, tables=True))
+    made, _ = get(one)
+    assert len(made) == 0
+    assert one.here
+    web.asked.clear()
+    assert len(get(one)[0]) == 0
+    assert web.asked == []
+
+
 # ------------------------------------------------------------------------------------ what is said
 
 
@@ -543,7 +554,7 @@ def test_what_is_said_before_it_is_fetched(root: Path) -> None:
     assert "about 647.0 MB to fetch" in describe(esc)
     assert "CC-BY-NC-3.0; NO commercial use" in describe(esc)
     assert "the publisher gives no checksum" in describe(esc)
-    (fma,) = wanted(["fma"], root)
+    (fma,) = wanted(["fma/small"], root)
     assert "commercial use not clear" in describe(fma)
     assert "non-commercial" in describe(fma)
 

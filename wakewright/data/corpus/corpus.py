@@ -28,6 +28,8 @@ class Part:
     """`md5:`, `sha1:` or `sha256:` and the digest that the publisher gives; None where it gives none."""
     exact: bool = True
     """False where the size is only about right, and the server's own word is taken."""
+    tables: bool = False
+    """True for an archive of tables that the maps of other parts read; it gives no clips itself."""
 
     @property
     def file(self) -> str:

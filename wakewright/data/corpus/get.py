@@ -232,7 +232,7 @@ def _alone(one: Wanted) -> Iterator[None]:
 def _read(one: Wanted) -> Manifest | None:
     """The list of clips, unless the folder was moved since."""
     found = Manifest.read(one.folder / MANIFEST)
-    return found if found.clips and Path(found.clips[0].path).is_file() else None
+    return found if one.part.tables or (found.clips and Path(found.clips[0].path).is_file()) else None
 
 
 def _download(one: Wanted, progress: Progress, pause_s: float | None) -> None:
@@ -254,8 +254,10 @@ def _unpack(one: Wanted, archive: Path, progress: Progress) -> None:
 
 
 def _list(one: Wanted, below: Path, say: Say, progress: Progress) -> Manifest:
-    with progress.stage(f"{one.name}: list clips", unit="clips") as bar:
-        made, left_out = manifest_of(one.corpus, below, bar)
+    made, left_out = Manifest(), list[str]()
+    if not one.part.tables:
+        with progress.stage(f"{one.name}: list clips", unit="clips") as bar:
+            made, left_out = manifest_of(one.corpus, below, bar)
     for reason in left_out[:10]:
         say(f"{one.name}: left out: {reason}")
     if len(left_out) > 10:
