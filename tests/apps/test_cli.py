@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from wakewright.apps.cli import main, with_resume_value
+from wakewright.apps.cli import main, with_optional_values
 from wakewright.apps.commands import runs
 from wakewright.apps.commands.train import _resume_words, compose
 from wakewright.core.audio import write_wav
@@ -130,14 +130,14 @@ def test_resume_stands_alone_or_names_a_run(tmp_path: Path) -> None:
     (tmp_path / "my").mkdir()
     (tmp_path / "my" / "hey.yaml").write_text("phrase: hey")
     folder = str(run.folder)
-    assert with_resume_value(["train", "--resume", folder]) == ["train", "--resume", folder]
-    assert with_resume_value(["train", "--resume", folder + "/recipe.yaml"])[1:] == [
+    assert with_optional_values(["train", "--resume", folder]) == ["train", "--resume", folder]
+    assert with_optional_values(["train", "--resume", folder + "/recipe.yaml"])[1:] == [
         "--resume",
         folder + "/recipe.yaml",
     ]
-    assert with_resume_value(["train", "--resume", "runs/gone"]) == ["train", "--resume", "runs/gone"]
+    assert with_optional_values(["train", "--resume", "runs/gone"]) == ["train", "--resume", "runs/gone"]
     for after in (["hey katya"], ["my/hey.yaml"], ["hey.yaml"], ["--quick"], ["seed=1"], []):
-        assert with_resume_value(["train", "--resume", *after]) == ["train", "--resume=", *after]
+        assert with_optional_values(["train", "--resume", *after]) == ["train", "--resume=", *after]
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(

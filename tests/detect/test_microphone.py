@@ -214,3 +214,18 @@ def test_it_ends_when_it_is_closed_while_the_device_is_gone(portaudio: StandIn) 
 
     source = Microphone("Webcam", say=say)
     assert sum(len(piece) for piece in source) == 2 * 1280
+
+
+def test_a_sound_is_played_to_its_end(portaudio: StandIn, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(portaudio, "play", lambda samples, rate: told.append((len(samples), rate)), raising=False)
+    monkeypatch.setattr(portaudio, "wait", lambda: told.append("waited"), raising=False)
+    microphone.play(np.zeros(320, np.float32))
+    assert told == [(320, 16000), "waited"]
+
+    def refuse(samples: np.ndarray, rate: int) -> None:
+        raise PortAudioError("Error querying device -1")
+
+    monkeypatch.setattr(portaudio, "play", refuse)
+    with pytest.raises(EnvironmentProblem, match="the sound cannot be played"):
+        microphone.play(np.zeros(320, np.float32))

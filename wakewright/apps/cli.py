@@ -27,7 +27,9 @@ from wakewright.apps.commands import (
     export,
     judge,
     listen,
+    mine,
     new,
+    review,
     runs,
     train,
     voices,
@@ -62,6 +64,8 @@ app.command()(export.export)
 app.command()(budget.budget)
 app.command()(listen.listen)
 app.command()(cascade.cascade)
+app.command()(mine.mine)
+app.command()(review.review)
 app.command()(bench.bench)
 app.command()(wyoming.wyoming)
 app.add_typer(judge.app)
@@ -91,7 +95,7 @@ def main(words: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a phrase may hold letters that an old console cannot show
     try:
-        app(args=with_resume_value(sys.argv[1:] if words is None else words), prog_name="wakewright")
+        app(args=with_optional_values(sys.argv[1:] if words is None else words), prog_name="wakewright")
     except WakewrightError as error:
         typer.echo(f"wakewright: {error}", err=True)
         return error.exit_code
@@ -113,19 +117,23 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def with_resume_value(words: Sequence[str]) -> list[str]:
-    """`--resume` may stand alone or name a run: give it the value "" where what follows is no run.
+def with_optional_values(words: Sequence[str]) -> list[str]:
+    """`--resume` and `--mined` may stand alone or name something: give them the value "" where they do not.
 
-    A run is a folder with a record.json, a path in one, or a path below `runs` that may not exist.
+    A run is a folder with a record.json, a path in one, or a path below `runs` that may not exist. A mined folder
+    is any folder, or a path that may not exist.
     """
+    named = {"--resume": _names_a_run, "--mined": _names_a_folder}
     result: list[str] = []
     for position, word in enumerate(words):
-        if word != "--resume":
-            result.append(word)
-            continue
         following = words[position + 1] if position + 1 < len(words) else "-"
-        result.append("--resume" if _names_a_run(following) else "--resume=")
+        alone = word in named and not named[word](following)
+        result.append(f"{word}=" if alone else word)
     return result
+
+
+def _names_a_folder(word: str) -> bool:
+    return not word.startswith("-") and "=" not in word and (Path(word).is_dir() or os.sep in word or "/" in word)
 
 
 def _names_a_run(word: str) -> bool:

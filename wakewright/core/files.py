@@ -77,6 +77,43 @@ def write_json(path: Path | str, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
+def append_line(path: Path | str, values: Any) -> None:
+    """Append one line of JSON; it is whole or, after a kill, not read. What an earlier kill left torn is cut off."""
+    path = Path(path)
+    line = json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    with disk_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with disk_errors(path), path.open("ab+") as file:
+        _drop_torn_line(file)
+        file.write(line)
+
+
+def read_lines(path: Path | str) -> list[Any]:
+    """Every whole line that `append_line` wrote, in order; none where there is no file."""
+    path = Path(path)
+    if not path.exists():
+        return []
+    lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last line end is torn
+    return [json.loads(line) for line in lines if line]
+
+
+def _drop_torn_line(file: Any) -> None:
+    """Cut what a killed writer left behind the last line end, so that the next line starts on its own."""
+    end = file.seek(0, os.SEEK_END)
+    start = end
+    while start > 0:
+        block = max(0, start - 4096)
+        file.seek(block)
+        at = file.read(start - block).rfind(b"\n")
+        if at >= 0:
+            start = block + at + 1
+            break
+        start = block
+    if start != end:
+        file.truncate(start)
+    file.seek(0, os.SEEK_END)
+
+
 def fingerprint(*parts: Any) -> str:
     """Sixteen hex digits that change when any JSON-serialisable part changes."""
     blob = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str).encode()

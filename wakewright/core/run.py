@@ -26,7 +26,15 @@ from typing import Any, Self
 from wakewright.core import record
 from wakewright.core.compose import commented, dump, load_recipe
 from wakewright.core.errors import DiskFull, RunError
-from wakewright.core.files import disk_errors, fingerprint, write_bytes, write_json, write_text
+from wakewright.core.files import (
+    append_line,
+    disk_errors,
+    fingerprint,
+    read_lines,
+    write_bytes,
+    write_json,
+    write_text,
+)
 from wakewright.core.lock import exclusive, holder
 from wakewright.core.recipe import Recipe
 
@@ -243,17 +251,11 @@ class Run:
 
     def log(self, **values: Any) -> None:
         """Append one line to metrics.jsonl; it is whole or, after a kill, ignored. NaN and infinity become null."""
-        line = json.dumps(_finite(values), ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        with disk_errors(self.metrics_path), self.metrics_path.open("ab+") as file:
-            _drop_torn_line(file)
-            file.write(line)
+        append_line(self.metrics_path, _finite(values))
 
     def metrics(self) -> list[dict[str, Any]]:
         """Every whole line of metrics.jsonl, in order."""
-        if not self.metrics_path.exists():
-            return []
-        lines = self.metrics_path.read_bytes().split(b"\n")[:-1]  # what follows the last line end is torn
-        return [json.loads(line) for line in lines if line]
+        return read_lines(self.metrics_path)
 
     def rewind_metrics(self, step: int, **where: Any) -> None:
         """Drop the lines whose `step` is beyond `step`: training resumes there and will log them again.
@@ -305,23 +307,6 @@ def _make_folder(parent: Path, name: str) -> Path:
             ) from error
         return folder
     raise RunError(f"cannot make a run folder in {parent}", got="the name is taken", do="use another --output-dir")
-
-
-def _drop_torn_line(file: Any) -> None:
-    """Cut what a killed writer left behind the last line end, so that the next line starts on its own."""
-    end = file.seek(0, os.SEEK_END)
-    start = end
-    while start > 0:
-        block = max(0, start - 4096)
-        file.seek(block)
-        at = file.read(start - block).rfind(b"\n")
-        if at >= 0:
-            start = block + at + 1
-            break
-        start = block
-    if start != end:
-        file.truncate(start)
-    file.seek(0, os.SEEK_END)
 
 
 def _finite(value: Any) -> Any:

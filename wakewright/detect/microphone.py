@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from wakewright.core.audio import Samples
+from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import EnvironmentProblem, InputError, MissingPackage
 from wakewright.core.pcm import BLOCK_S, Resampler
 
@@ -68,6 +68,21 @@ def devices() -> list[Device]:
         for index, d in enumerate(sounddevice.query_devices())
         if d["max_input_channels"] > 0
     ]
+
+
+def play(samples: Samples) -> None:
+    """Play (n,) 16 kHz on the default output, and return when it is over.
+
+    Raises MissingPackage, and EnvironmentProblem where there is no output.
+    """
+    sounddevice = _sounddevice()
+    try:
+        sounddevice.play(samples, SAMPLE_RATE)
+        sounddevice.wait()
+    except sounddevice.PortAudioError as error:
+        raise EnvironmentProblem(
+            "the sound cannot be played", got=str(error), do="choose an output in the system's settings"
+        ) from error
 
 
 def find(wanted: str | None) -> Device:
