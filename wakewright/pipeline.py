@@ -20,7 +20,7 @@ from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
-from wakewright.data import adviser, spoken, store
+from wakewright.data import adviser, hard, spoken, store
 from wakewright.data import parts as scenes
 from wakewright.data.parts import Parts, Scene
 from wakewright.detect.detector import METADATA_FORMAT
@@ -30,7 +30,7 @@ from wakewright.evaluate.result import Result
 from wakewright.export import budget, onnx, tflite
 from wakewright.export.file_model import FileModel
 from wakewright.models import backbone, quantised, registry
-from wakewright.train import screen
+from wakewright.train import screen, start
 from wakewright.train.qat import Rounding
 from wakewright.train.session import Session
 from wakewright.train.validation import validate
@@ -55,14 +55,17 @@ def train(
     Rounding.of(recipe)  # refused before anything is spoken, as is a backbone that does not fit
     if recipe.train.pretrain is not None and resume is None:  # a finished run needs it no more
         backbone.find(recipe.train.pretrain.backbone, registry.Dimensions.of(recipe.model))
+    if resume is None:
+        start.find(recipe)
     for line in _past_targets(recipe):
         progress.say(f"! {line}")
-    found = spoken.gather(recipe)
+    found, mistakes = spoken.gather(recipe), hard.hard_negatives(recipe)
     run = resume or Run.create(recipe, output_dir)
     with run.working():
         progress.say(f"run {run.folder}")
         run.note(advice=advice)
-        parts = _parts(run, found, progress)
+        start.keep(run)
+        parts = _parts(run, found, mistakes, progress)
         _begin_anew_if_changed(run, parts, progress)
         suspects = _guarded(run, parts, progress)
         model = _trained(run, parts, suspects, progress)
@@ -95,9 +98,15 @@ def _past_targets(recipe: Recipe) -> list[str]:
     return [f"{line}; export will refuse it (see: wakewright budget)" for line in needs.past(recipe.targets)]
 
 
-def _parts(run: Run, found: Manifest, progress: Progress) -> Parts:
-    """What was found and what is spoken, split by speaker; written as manifest-*.jsonl."""
+def _parts(run: Run, found: Manifest, mistakes: Manifest, progress: Progress) -> Parts:
+    """What was found and what is spoken, split by speaker; written as manifest-*.jsonl.
+
+    Mistakes of an earlier run are learnt from and nothing else. Raises RecipeError for one from a file that is kept
+    for validation or the test.
+    """
     parts = scenes.split(found + spoken.speak(run.recipe, progress), run.recipe)
+    hard.refuse_held_out(mistakes, [clip.path for part in ("validation", "test") for clip in parts[part]])
+    parts["train"] += mistakes
     for name, manifest in parts.items():
         manifest.write(run.folder / f"manifest-{name}.jsonl")
     return parts

@@ -12,7 +12,8 @@ from typing import Literal
 from wakewright.core.errors import InputError
 from wakewright.core.files import write_text
 
-Kind = Literal["positive", "near_miss", "speech", "noise", "music", "rir"]
+Kind = Literal["positive", "near_miss", "speech", "noise", "music", "rir", "hard_negative"]
+"""hard_negative: mined sound that a person confirmed not to be the phrase; only ever learnt from."""
 Part = Literal["train", "validation", "test"]
 
 

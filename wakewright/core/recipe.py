@@ -111,6 +111,13 @@ class Background(Node):
     """Share of the speakers (files, for noise and music) kept out of training, for choosing and calibrating."""
 
 
+class Mined(Node):
+    """Mistakes that an earlier run made, found by `wakewright mine` and confirmed by `wakewright review`."""
+
+    paths: tuple[str, ...]
+    """Runs, or folders that were mined into; what was labelled negative there is learnt, and nothing else."""
+
+
 class Augment(Node):
     """How clean clips become what a microphone in a room hears."""
 
@@ -221,6 +228,9 @@ class Train(Node):
     voices nothing matters more."""
     hard_share: Share = 0.2
     """Share of each batch taken from the mined hard negatives, once there are any."""
+    hard_negative_weight: PositiveInt = 3
+    """How many times as often as other real speech (`augment.real_copies`) each confirmed mistake of an earlier run
+    is heard, every time at another speed and in other surroundings (see `mined`)."""
     mine_every: Annotated[int, Field(ge=0)] = 500
     """Steps between searches for hard negatives in the training streams; 0 never searches."""
     ema: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.998
@@ -233,6 +243,9 @@ class Train(Node):
     """Evaluations without a better checkpoint before training stops early; 0 never stops early."""
     precision: Literal["float32", "bfloat16"] = "float32"
     """Arithmetic of the forward pass; bfloat16 pays on machines with AMX or on GPUs. Int8 is learnt in float32."""
+    start: str | None = None
+    """Run of this phrase and model whose weights training begins with, kept in the new run from then on; null begins
+    anew."""
     pretrain: Pretrain | None = None
     """Learn to imitate the speech embedding first; null starts from nothing."""
     distill: Distill | None = None
@@ -347,6 +360,8 @@ class Recipe(Node):
     """Own recordings of the phrase; null trains from the text alone."""
     background: Background = Background()
     """Real sound to stay silent for."""
+    mined: Mined | None = None
+    """Mistakes of an earlier run, to be learnt from; null has none."""
     augment: Augment = Augment()
     """Surroundings."""
     train: Train = Train()

@@ -146,7 +146,7 @@ class Sampler:
         self._real = np.flatnonzero(
             (self.labels == NEGATIVE)
             & np.logical_or.reduce(
-                [inside(store, self.track, kind, real=True) for kind in ("speech", "noise", "music")]
+                [inside(store, self.track, k, real=True) for k in ("speech", "noise", "music", "hard_negative")]
             )
         )
         self._rest = np.flatnonzero(self.labels == NEGATIVE)

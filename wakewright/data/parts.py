@@ -151,6 +151,7 @@ def training_scene(parts: Parts, recipe: Recipe) -> Scene:
         ("positive", False): recipe.augment.copies,
         ("near_miss", False): recipe.augment.copies,
         ("speech", True): recipe.augment.real_copies,
+        ("hard_negative", True): recipe.augment.real_copies * recipe.train.hard_negative_weight,
     }
     return scene(parts, "train", COPIES | copies, recipe)
 

@@ -37,7 +37,7 @@ KEPT_S = 3600
 SYNTHETIC_NOISES = 24
 """Noises made when no folder of noise is named."""
 
-KINDS: tuple[Kind, ...] = ("positive", "near_miss", "speech", "noise", "music", "rir")
+KINDS: tuple[Kind, ...] = ("positive", "near_miss", "speech", "noise", "music", "rir", "hard_negative")
 EVENT = np.dtype([("kind", np.int8), ("real", np.bool_), ("start", np.int64), ("end", np.int64), ("clip", np.int32)])
 """One utterance: index into KINDS, real or synthetic, first and one-past-last sample, index into the manifest."""
 Events = NDArray[np.void]

@@ -18,7 +18,7 @@ from wakewright.data.batches import Batch, Geometry, Sampler
 from wakewright.data.store import Store
 from wakewright.models import backbone, registry
 from wakewright.models.backbone import Backbone
-from wakewright.train import loop, objectives, teach
+from wakewright.train import loop, objectives, start, teach
 from wakewright.train.qat import Rounding
 from wakewright.train.validation import validate
 
@@ -70,6 +70,7 @@ class Session:
                 "validate_every": max(1, steps // 4),
                 "distill": None,
                 "pretrain": None,
+                "start": None,
                 "lr": 1e-3,
             }
         )
@@ -106,6 +107,8 @@ class Session:
         torch.manual_seed(recipe.seed)
         dims = registry.Dimensions.of(recipe.model)
         model = teach.beginner(dims, self.store, recipe.train)
+        if recipe.train.start is not None:
+            start.begin(model, self.run)
         sampler = self._sampler(recipe, model)
         folder = self.run.checkpoints_dir / name
         beside, body = self._pretrained(model, sampler, recipe)
@@ -136,29 +139,35 @@ class Session:
         settings = recipe.train.pretrain
         if settings is None or model.frontend != "micro":
             return None, loop.Body()
-        start = self._backbone(model, settings)
-        imitation = teach.Imitation.of(sampler, self.store, start.scale if start else None)
-        self._imitate(model, sampler, imitation, settings, settings.steps if start is None else settings.refine)
-        body = loop.Body() if start is None else loop.Body(settings.freeze, settings.body_lr)
+        known = recipe.train.start is not None  # it can hear, and has the phrase already
+        before = self._backbone(model, settings, begin=not known)
+        imitation = teach.Imitation.of(sampler, self.store, before.scale if before else None)
+        if not known:
+            self._imitate(model, sampler, imitation, settings, settings.steps if before is None else settings.refine)
+        body = loop.Body() if before is None else loop.Body(0 if known else settings.freeze, settings.body_lr)
         if not settings.keep:
             return None, body
         return lambda features, batch: settings.keep * imitation(features, batch), body
 
-    def _backbone(self, model: Any, settings: Pretrain) -> Backbone | None:
-        """The backbone that the recipe asks for, its weights put into the model; None for a start from nothing."""
-        start = backbone.find(settings.backbone, model.dims)
-        if start is None:
-            if settings.backbone is not None:
+    def _backbone(self, model: Any, settings: Pretrain, *, begin: bool) -> Backbone | None:
+        """The backbone that the recipe asks for; None for a start from nothing.
+
+        To `begin` puts its weights into the model; else those of an earlier run are there, which began with it.
+        """
+        found = backbone.find(settings.backbone, model.dims)
+        if found is None:
+            if settings.backbone is not None and begin:
                 self.progress.say(
                     f"no backbone ships for {model.dims.name} of width {model.dims.width:g}: "
                     f"it learns to hear on this run's own streams first, {settings.steps:,} steps"
                 )
             return None
-        start.begin(model)
-        name = f"{start.dims.name}-{start.dims.width:g}"
-        self.progress.say(f"begins from the backbone {name}: it can hear, and has the phrase to learn")
-        self.run.note(backbone={"name": name, **start.about})
-        return start
+        name = f"{found.dims.name}-{found.dims.width:g}"
+        if begin:
+            found.begin(model)
+            self.progress.say(f"begins from the backbone {name}: it can hear, and has the phrase to learn")
+        self.run.note(backbone={"name": name, **found.about})
+        return found
 
     def _imitate(
         self, model: Any, sampler: Sampler, imitation: teach.Imitation, settings: Pretrain, steps: int

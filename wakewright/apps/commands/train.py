@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -42,6 +42,18 @@ def train(
         str | None, typer.Option(metavar="[RUN]", help="Continue this run, or without a name the last one.")
     ] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Everything random follows from it.")] = None,
+    from_run: Annotated[
+        str,
+        typer.Option(
+            "--from", metavar="RUN", help="Go on learning from this run: its recipe, its weights, less long."
+        ),
+    ] = "",
+    mined: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[DIR]", help="Learn confirmed mistakes: of this folder, or without one of --from's run."
+        ),
+    ] = None,
 ) -> None:
     """Train a wake word and measure it.
 
@@ -53,6 +65,14 @@ def train(
         words.insert(0, f"model.name={model}")
     if seed is not None:
         words.append(f"seed={seed}")
+    if from_run:
+        given = {"--for": target, "--model": model, "--quick": quick, "--epochs": epochs, "--resume": resume}
+        if "=" in what:  # after --from RUN the first setting stands where the phrase would
+            words, what = [what, *words], ""
+        _start(further(from_run, what, words, mined, given=given, audio=audio or ()), output_dir, None)
+        return
+    if mined is not None:
+        words.insert(0, f"mined.paths={_yaml_list([_mined_folder(mined)])}")
     # a tiny model never starts from nothing: its preset brings the teacher and the pretraining
     target = target or ("esp32" if model not in ("", "speech_embedding") else "")
     layers = [*target_layer(target), *(["quick"] if quick else [])]
@@ -102,6 +122,72 @@ def compose(
     return recipe
 
 
+FURTHER_STEPS, FURTHER_LR = 0.25, 0.3
+"""What `--from` takes of the steps and of the learning rate of the run it goes on from."""
+
+
+def further(
+    from_run: str,
+    what: str,
+    words: Sequence[str],
+    mined: str | None = None,
+    *,
+    given: Mapping[str, object] | None = None,
+    audio: Sequence[str] = (),
+) -> Recipe:
+    """The recipe that goes on learning from a run: its own, with its weights, fewer steps and a lower rate.
+
+    `mined` adds the mistakes in that folder, or for "" in the run's own, to those it has learnt. A run that rounds
+    does so from the first step on. Raises RecipeError for what does not go together with it (`given` are options and
+    their values), and for mistakes in recordings that the run measures on.
+    """
+    from wakewright.core.compose import load_recipe
+    from wakewright.core.errors import RecipeError
+    from wakewright.core.manifest import Manifest
+    from wakewright.core.run import Run
+    from wakewright.data import hard
+
+    wrong = [name for name, value in (given or {}).items() if value not in (None, "", False)]
+    if wrong or what:
+        raise RecipeError(
+            "--from keeps phrase, model and recipe of the run",
+            got=" ".join([*wrong, *([repr(what)] if what else [])]),
+            do="leave these out; single settings may follow as key=value",
+        )
+    run = Run.open(from_run)
+    run.require("model.pt")
+    plain = run.recipe.train
+    steps = max(1, round(plain.steps * FURTHER_STEPS))
+    own = [
+        f"train.start={_yaml_text(str(run.folder))}",
+        f"train.steps={steps}",
+        f"train.lr={plain.lr * FURTHER_LR:.6g}",
+        f"train.validate_every={max(1, min(plain.validate_every, steps // 4))}",
+        *(["qat.start_epoch=0"] if run.recipe.qat is not None else []),
+        *([f"recordings.paths={_yaml_list(audio)}"] if audio else []),
+    ]
+    if mined is not None:
+        before = run.recipe.mined.paths if run.recipe.mined else ()
+        paths = dict.fromkeys([*before, _mined_folder(mined or str(run.folder))])
+        own.append(f"mined.paths={_yaml_list(list(paths))}")
+    recipe = load_recipe(run.recipe_path, [*own, *words])
+    held = [run.require(f"manifest-{part}.jsonl") for part in ("validation", "test")]
+    hard.refuse_held_out(hard.hard_negatives(recipe), [clip.path for path in held for clip in Manifest.read(path)])
+    return recipe
+
+
+def _mined_folder(mined: str) -> str:
+    """The mined folder that was meant. Raises InputError where nothing was mined."""
+    from wakewright.core.errors import RecipeError
+    from wakewright.core.mined import Mined
+
+    if not mined:
+        raise RecipeError(
+            "--mined names no folder", got="neither a folder nor --from", do="write --mined DIR, or add --from RUN"
+        )
+    return str(Mined.open(mined).folder.resolve())
+
+
 def is_recipe(what: str) -> bool:
     """Whether the word names a recipe file rather than a phrase."""
     return what.lower().endswith((".yaml", ".yml")) or Path(what).is_file()
@@ -115,6 +201,12 @@ def target_layer(target: str) -> list[str]:
     if target and target not in TARGETS:
         raise RecipeError("--for names no known device", got=target, do="choose one of: " + ", ".join(TARGETS))
     return [target] if target else []
+
+
+def _yaml_text(text: str) -> str:
+    from wakewright.core.yamltext import write
+
+    return write(text)
 
 
 def _yaml_list(words: Sequence[str]) -> str:
