@@ -29,6 +29,7 @@ from wakewright.apps.commands import (
     listen,
     mine,
     new,
+    promote,
     review,
     runs,
     train,
@@ -73,6 +74,8 @@ app.add_typer(backbone.app)
 app.add_typer(voices.app)
 app.add_typer(data.app)
 app.command()(runs.runs)
+app.add_typer(runs.app)
+app.command()(promote.promote)
 app.command()(doctor.doctor)
 
 

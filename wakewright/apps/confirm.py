@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from wakewright.core.compose import load_recipe
+from wakewright.core.current import chosen
 from wakewright.core.errors import InputError, RecipeError
 from wakewright.core.recipe import Cascade as Settings
 from wakewright.core.recipe import Gate
@@ -35,6 +36,8 @@ class Wish:
 def wish_of(runs: Sequence[Path], threshold: float | None, judge: str | None, words: Sequence[str]) -> Wish:
     """From a command line: runs, or one file of `wakewright cascade`; `words` are KEY=VALUE of the cascade.
 
+    Of the folder of a phrase the run in use is taken.
+
     Raises InputError, RecipeError.
     """
     if runs[0].suffix in (".yaml", ".yml") and runs[0].is_file():
@@ -46,7 +49,7 @@ def wish_of(runs: Sequence[Path], threshold: float | None, judge: str | None, wo
             raise InputError(
                 "--cascade is for a Sentry with a Judge", got="no --judge", do="name one, or leave it out"
             )
-    folders = tuple(path.parent if path.is_file() else path for path in runs)
+    folders = tuple(chosen(path.parent if path.is_file() else path) for path in runs)
     return Wish(folders, pair.trigger if threshold is None else threshold, judge, pair)
 
 

@@ -1,4 +1,4 @@
-"""`wakewright runs`: what has been trained, read from the files."""
+"""`wakewright runs`: what has been trained, read from the files, and which run of a phrase is in use."""
 
 from __future__ import annotations
 
@@ -12,11 +12,35 @@ if TYPE_CHECKING:
     from wakewright.core.run import Run
 
 
-def runs(
-    output_dir: Annotated[Path, typer.Option(help="Folder the runs are stored in.")] = Path("runs"),
+app = typer.Typer(name="runs", help="List the runs with misses and false accepts.", rich_markup_mode=None)
+
+Output = Annotated[Path, typer.Option(help="Folder the runs are stored in.")]
+
+
+@app.callback(invoke_without_command=True)
+def _runs(
+    context: typer.Context,
+    output_dir: Output = Path("runs"),
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per run.")] = False,
 ) -> None:
-    """List the runs with misses and false accepts."""
+    if context.invoked_subcommand is None:
+        list_runs(output_dir, as_json)
+
+
+@app.command("rollback")
+def rollback(
+    phrase: Annotated[str, typer.Argument(help="The phrase whose run before is to be used again.")],
+    output_dir: Output = Path("runs"),
+) -> None:
+    """Take the run into use again that was before the last one promoted."""
+    from wakewright.core import current
+    from wakewright.core.run import slug
+
+    typer.echo(f"{current.rollback(output_dir / slug(phrase))} is in use again")
+
+
+def list_runs(output_dir: Path, as_json: bool) -> None:
+    """Print the runs below a folder."""
     from wakewright.core.errors import WakewrightError
     from wakewright.core.run import Run
 
@@ -37,6 +61,8 @@ def runs(
         cells = [row.get(cell) for cell in ("phrase", "created", "model", "status")]
         if row.get("missed"):
             cells.append(f"missed {row['missed']}")
+        if row.get("current"):
+            cells.append("in use")
         if row.get("false_accepts"):
             cells.append(f"false accepts per hour {row['false_accepts']}")
         # on a line of its own the folder can be copied, however narrow the terminal
@@ -48,8 +74,11 @@ def facts(run: Run) -> dict[str, Any]:
     metrics: dict[str, Any] = {}
     if run.metadata_path.is_file():
         metrics = json.loads(run.metadata_path.read_text(encoding="utf-8")).get("metrics") or {}
+    from wakewright.core.current import in_use
+
     return {
         "run": str(run.folder),
+        "current": in_use(run),
         "phrase": run.recipe.phrase,
         "created": str(run.record.get("created", "")).replace("+00:00", "Z"),
         "model": run.recipe.model.name,

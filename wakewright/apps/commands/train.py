@@ -61,18 +61,24 @@ def train(
     how often it misses and how often it wakes for nothing.
     """
     words = list(settings or ())
-    if model:
-        words.insert(0, f"model.name={model}")
     if seed is not None:
         words.append(f"seed={seed}")
     if from_run:
-        given = {"--for": target, "--model": model, "--quick": quick, "--epochs": epochs, "--resume": resume}
+        given = {
+            "--for": target,
+            "--model": model,
+            "--quick": quick,
+            "--epochs": epochs,
+            "--resume": resume is not None,
+        }
         if "=" in what:  # after --from RUN the first setting stands where the phrase would
             words, what = [what, *words], ""
         _start(further(from_run, what, words, mined, given=given, audio=audio or ()), output_dir, None)
         return
     if mined is not None:
         words.insert(0, f"mined.paths={_yaml_list([_mined_folder(mined)])}")
+    if model:
+        words.insert(0, f"model.name={model}")
     # a tiny model never starts from nothing: its preset brings the teacher and the pretraining
     target = target or ("esp32" if model not in ("", "speech_embedding") else "")
     layers = [*target_layer(target), *(["quick"] if quick else [])]
