@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from wakewright.core.audio import SAMPLE_RATE, Samples, find_audio, load, rms, write_wav
+from wakewright.core.audio import SAMPLE_RATE, Samples, load, rms, write_wav
 from wakewright.core.mined import Mined
 from wakewright.core.progress import Progress, resident_bytes
 from wakewright.evaluate import alike
@@ -76,10 +76,12 @@ def otherwise(sound: Samples, at: int) -> dict[str, Samples]:
 def likeness(folder: str) -> None:
     """Print how near prints are."""
     prints, same = [], {}
-    for path in find_audio(folder):
-        sound = load(path)
+    for source in material([folder]).files:  # without those that are kept for measuring
+        if source.seconds < 4:
+            continue
+        sound = load(source.path)
         at = SAMPLE_RATE
-        if len(sound) < 4 * SAMPLE_RATE or rms(sound[at : at + 2 * SAMPLE_RATE]) < 1e-3:
+        if rms(sound[at : at + 2 * SAMPLE_RATE]) < 1e-3:
             continue
         prints.append(alike.prints_of(sound[at : at + 2 * SAMPLE_RATE]))
         for name, other in otherwise(sound, at).items():
