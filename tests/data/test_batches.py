@@ -248,3 +248,17 @@ def test_what_is_hidden_holds_silence_or_the_mean_of_an_embedding() -> None:
 
 def test_clips_are_named_by_stream() -> None:
     assert sampler().clips_in(np.array([1])) == ["4.wav", "5.wav", "6.wav", "7.wav"]
+
+
+@pytest.mark.parametrize("weight", [0.3, 0.5, 0.7])
+def test_batches_hold_own_recordings_in_the_share_asked_for(weight: float) -> None:
+    """However few they are among all that say the phrase."""
+    features, drawn = store(), sampler(own=weight)
+    own = batches.inside(features, features.tracks["micro"], "positive", real=True)
+    heard = said = 0
+    for step in range(20):
+        anchors = drawn._anchors(np.random.default_rng([1, step]))
+        spoken = drawn.labels[anchors] == POSITIVE
+        near = np.array([own[max(0, a - 60) : a + 10].any() for a in anchors])
+        heard, said = heard + int((spoken & near).sum()), said + int(spoken.sum())
+    assert heard / said == pytest.approx(weight, abs=0.03)

@@ -9,10 +9,10 @@ import pytest
 import soundfile
 
 from wakewright.core.audio import write_wav
-from wakewright.core.errors import AudioError
-from wakewright.core.manifest import split_by_speaker
-from wakewright.core.recipe import Background
-from wakewright.data.corpora import own_recordings, scan
+from wakewright.core.errors import AudioError, InputError
+from wakewright.core.manifest import Clip, Manifest, split_by_speaker
+from wakewright.core.recipe import Background, Recipe
+from wakewright.data.corpora import RECORDINGS, checked, own_recordings, scan
 
 
 def record(path: Path, seconds: float = 0.5, rate: int = 16_000) -> Path:
@@ -106,6 +106,56 @@ def test_own_recordings_are_kept_apart_by_file(tmp_path: Path) -> None:
     train, validation = split_by_speaker(found, seed=1, validation_share=0.3)
     assert train.clips
     assert validation.clips
+
+
+def test_a_folder_below_the_named_one_is_a_person(tmp_path: Path) -> None:
+    decomposed, composed = "Jose\u0301", "Jos\u00e9"
+    for name in ("ann/1.wav", "ann/kitchen/2.wav", f"{decomposed}/1.wav", "3.wav"):
+        record(tmp_path / "mine" / name)
+    record(tmp_path / "more" / "ann" / "4.wav")
+    record(tmp_path / "more" / composed / "5.wav")
+    found = own_recordings([tmp_path / "mine", tmp_path / "more"])
+    speakers = {Path(clip.path).name + str(len(clip.path)): clip.speaker for clip in found}
+    assert sorted(speakers.values()) == sorted(
+        ["ann", "ann", "ann", composed, composed, str(tmp_path / "mine/3.wav")]
+    )
+    assert [clip.path for clip in found] == sorted(clip.path for clip in found)
+    train, validation = split_by_speaker(found, seed=1, validation_share=0.3)
+    assert not {c.speaker for c in train} & {c.speaker for c in validation}
+
+
+def test_a_persons_file_that_is_named_twice_is_that_persons_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(tmp_path / "mine" / "ann" / "1.wav")
+    monkeypatch.chdir(tmp_path)
+    for paths in (["mine", "mine/ann"], ["mine/ann", str(tmp_path / "mine")], ["mine/ann/1.wav", "mine"]):
+        assert [clip.speaker for clip in own_recordings(paths)] == ["ann"]
+
+
+def test_a_list_says_who_speaks_and_what(tmp_path: Path) -> None:
+    for name in ("a/1.wav", "a/2.wav", "b/1.wav", "loose.wav"):
+        record(tmp_path / "mine" / name)
+    rows = (("a/1.wav", "ann"), ("b/1.wav", "ann"), ("loose.wav", "bob"), ("gone.wav", "eve"))
+    listed = Manifest(tuple(Clip(path, "positive", 1.0, speaker=who, text="hey katya") for path, who in rows))
+    listed.write(tmp_path / "mine" / RECORDINGS)
+    found = own_recordings([tmp_path / "mine"])
+    heard = {Path(c.path).relative_to(tmp_path / "mine").as_posix(): (c.speaker, c.text) for c in found}
+    assert heard == {
+        "a/1.wav": ("ann", "hey katya"),
+        "a/2.wav": ("a", ""),
+        "b/1.wav": ("ann", "hey katya"),
+        "loose.wav": ("bob", "hey katya"),
+    }
+    assert [c.speaker for c in own_recordings([tmp_path / "mine" / "b"])] == ["ann"]  # the list lies one folder above
+    assert [c.speaker for c in own_recordings([tmp_path / "mine" / "loose.wav"])] == ["bob"]
+    assert {(c.kind, c.source, c.real, c.seconds) for c in found} == {("positive", "own recordings", True, 0.5)}
+    assert checked(found, Recipe(phrase="Hey Katya")) is found
+    with pytest.raises(AudioError, match=r"a recording of another phrase\n  got: 'hey katya', where 'computer' is"):
+        checked(found, Recipe(phrase="computer"))
+    (tmp_path / "mine" / RECORDINGS).write_text("{}\n")
+    with pytest.raises(InputError, match=r"recordings.jsonl, line 1, is not a clip"):
+        own_recordings([tmp_path / "mine"])
 
 
 def test_headers_alone_are_read(tmp_path: Path) -> None:

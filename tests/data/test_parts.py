@@ -10,8 +10,20 @@ import pytest
 
 from wakewright.core.errors import RecipeError
 from wakewright.core.manifest import Clip, Kind, Manifest
-from wakewright.core.recipe import Recipe
-from wakewright.data.parts import COPIES, MANY_SPEAKERS, Parts, sample, speakers, split, training_scene, word_scene
+from wakewright.core.recipe import Recipe, Recordings
+from wakewright.data.parts import (
+    COPIES,
+    MANY_SPEAKERS,
+    MOST_OWN_COPIES,
+    Parts,
+    own_copies,
+    sample,
+    scene,
+    speakers,
+    split,
+    training_scene,
+    word_scene,
+)
 
 RECIPE = Recipe(phrase="hey katya")
 
@@ -114,9 +126,11 @@ def test_each_clip_is_trained_on_as_often_as_the_recipe_says() -> None:
     everything = Manifest(spoken.clips + real.of("speech", "positive").clips)
     augment = RECIPE.augment.model_copy(update={"copies": 2, "real_copies": 7, "rooms": 0})
     parts: Parts = {"train": everything, "validation": Manifest(()), "test": Manifest(())}
-    training = training_scene(parts, RECIPE.model_copy(update={"augment": augment}))
+    recipe = RECIPE.model_copy(update={"augment": augment, "recordings": Recordings(paths=("mine",))})
+    training = training_scene(parts, recipe)
     said = collections.Counter(item.index for plan in training.plans for item in plan.items)
-    wanted = COPIES | {("positive", False): 2, ("near_miss", False): 2, ("speech", True): 7}
+    # as many own recordings as spoken ones: as often as those
+    wanted = COPIES | {("positive", False): 2, ("positive", True): 2, ("near_miss", False): 2, ("speech", True): 7}
     assert said == {i: wanted[clip.kind, clip.real] for i, clip in enumerate(everything)}
 
 
@@ -127,3 +141,64 @@ def test_foreign_sentences_teach_but_set_no_threshold() -> None:
     for part in ("validation", "test"):
         assert any(c.foreign for c in parts[part].of("positive"))  # type: ignore[index]
         assert not any(c.foreign for c in parts[part].of("speech", "near_miss"))  # type: ignore[index]
+
+
+def own(people: int, each: int, name: str = "own recordings") -> Manifest:
+    return Manifest(
+        tuple(
+            Clip(f"mine/{p}/{i}.wav", "positive", 1.0, speaker=f"person {p}", source=name, real=True)
+            for p in range(people)
+            for i in range(each)
+        )
+    )
+
+
+def with_own(weight: float) -> Recipe:
+    return RECIPE.model_copy(update={"recordings": Recordings(paths=("mine",), weight=weight)})
+
+
+@pytest.mark.parametrize("weight", [0.3, 0.5, 0.7])
+@pytest.mark.parametrize("each", [1, 10, 40, 300])
+def test_own_recordings_are_said_in_the_share_that_is_asked_for(weight: float, each: int) -> None:
+    train = clips("synthesiser", 20, each=10, kinds=("positive", "speech")) + own(2, each)
+    parts: Parts = {"train": train, "validation": Manifest(()), "test": Manifest(())}
+    recipe = with_own(weight)
+    said = [item.clip for plan in training_scene(parts, recipe).plans for item in plan.items]
+    phrase = [clip.real for clip in said if clip.kind == "positive"]
+    times = collections.Counter(clip.path for clip in said if clip.real)
+    assert set(times.values()) == {own_copies(train, recipe)}
+    assert RECIPE.augment.copies <= own_copies(train, recipe) <= MOST_OWN_COPIES
+    if RECIPE.augment.copies < own_copies(train, recipe) < MOST_OWN_COPIES:
+        assert sum(phrase) / len(phrase) == pytest.approx(weight, abs=0.05)
+    if each in (10, 40):  # what people record is in between, where the share is kept
+        assert 0.3 <= sum(phrase) / len(phrase) <= 0.75
+
+
+def test_without_own_recordings_streams_are_what_they_were() -> None:
+    """Before, an own recording was heard ten times whatever there was; where there is none, nothing has changed."""
+    everything = clips("many", 30, kinds=("positive", "near_miss", "speech")) + Manifest(
+        tuple(dataclasses.replace(c, real=True) for c in clips("people", 4, kinds=("speech", "noise", "music")))
+    )
+    parts = split(everything, RECIPE)
+    before = {
+        ("speech", False): 1, ("noise", True): 2, ("music", True): 2, ("positive", True): 10,
+        ("positive", False): 3, ("near_miss", False): 3, ("speech", True): 3,
+    }  # fmt: skip
+    now, then = training_scene(parts, RECIPE), scene(parts, "train", before, RECIPE)  # type: ignore[arg-type]
+    assert now.plans == then.plans
+    assert now.surroundings == then.surroundings
+    assert own_copies(parts["train"], RECIPE) == 0
+
+
+@pytest.mark.parametrize("voices_there", [30, 1])
+def test_nobody_who_recorded_the_phrase_is_in_two_parts(voices_there: int) -> None:
+    """Not even where a single synthesiser's voice has to be parted clip by clip."""
+    for people in (1, 2, 5, 14):
+        parts = split(clips("many", voices_there, each=40) + own(people, 20), RECIPE)
+        places = collections.defaultdict(set)
+        for part, manifest in parts.items():
+            for clip in manifest:
+                if clip.real:
+                    places[clip.speaker].add(part)
+        assert len(places) == people
+        assert all(len(held) == 1 for held in places.values())

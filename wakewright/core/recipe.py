@@ -89,9 +89,10 @@ class Recordings(Node):
     """The user's own recordings of the phrase."""
 
     paths: tuple[str, ...]
-    """Files or folders."""
-    weight: Share = 0.5
-    """Share of the positives in each batch that are own recordings."""
+    """Files or folders; each folder directly below one of these holds one person."""
+    weight: Annotated[float, Field(ge=0.3, le=0.7)] = 0.5
+    """Share of the positives in each batch that are own recordings. They are laid into so many streams, each time in
+    other surroundings, that they are heard in this share of them too, but no more than 60 times each."""
 
 
 class Background(Node):

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 
-from wakewright.core.audio import duration, find_audio
+from wakewright.core.audio import duration, find_audio, load, rms
 from wakewright.core.errors import AudioError
 from wakewright.core.manifest import Clip, Kind, Manifest
-from wakewright.core.recipe import Background
+from wakewright.core.recipe import Background, Recipe
 from wakewright.data.corpus.clips import manifests_in
+from wakewright.data.scene import SILENT
 
 MANY_FOLDERS = 4
 """From this many innermost folders below a root on, a folder is taken for one speaker (or one room)."""
+OWN = "own recordings"
+"""Source of the user's own recordings of the phrase."""
+LONGEST_OWN_S = 10.0
+"""An own recording that is longer holds more than the phrase."""
+RECORDINGS = "recordings.jsonl"
+"""What `wakewright record` lists its takes in: a manifest whose paths are relative to its folder."""
 
 
 def scan(background: Background) -> Manifest:
@@ -37,12 +46,79 @@ def scan(background: Background) -> Manifest:
 
 
 def own_recordings(paths: Iterable[Path | str]) -> Manifest:
-    """The user's recordings of the phrase: real positives, each file a speaker of its own: files are kept apart.
+    """The user's recordings of the phrase: real positives, sorted by path; whoever speaks is the speaker.
 
-    Raises AudioError for a path without audio and for a file that cannot be read.
+    A person has a folder of their own below the one that is named, or stands in its recordings.jsonl; of the same
+    name in two folders it is the same person. Files that lie in the named folder itself, or are named themselves, are
+    each a speaker of their own. Raises AudioError for a path without audio and for a file that cannot be read,
+    InputError for a recordings.jsonl that cannot.
     """
-    files = sorted({file for path in paths for file in find_audio(path)})
-    return Manifest(tuple(_clip(file, "positive", speaker=str(file), source="own recordings") for file in files))
+    found: dict[Path, Clip] = {}
+    for path in paths:
+        root = Path(path).expanduser()
+        listed = _listed(root)
+        for file in find_audio(root):
+            place = file.resolve()
+            clip = _own(file, root, listed.get(place))
+            if place not in found or _stands_alone(found[place]):
+                found[place] = clip
+    return Manifest(tuple(sorted(found.values(), key=lambda clip: Path(clip.path))))
+
+
+def checked(own: Manifest, recipe: Recipe) -> Manifest:
+    """The same recordings, each of which was read.
+
+    Raises AudioError for one that cannot be read, is silent, is too long to hold the phrase once, or is listed as
+    one of another phrase.
+    """
+    said = {_squeezed(text) for text in (recipe.phrase, *recipe.phrases.spellings)}
+    for clip in own:
+        if clip.text and _squeezed(clip.text) not in said:
+            raise AudioError(
+                f"{clip.path} is a recording of another phrase",
+                got=f"{clip.text!r}, where {recipe.phrase!r} is meant",
+                do="name the folder with the recordings of this phrase",
+            )
+        if clip.seconds > LONGEST_OWN_S:
+            raise AudioError(
+                f"{clip.path} cannot be used",
+                got=f"{clip.seconds:.0f} s, where the phrase takes one or two",
+                do="cut it into recordings that hold the phrase once each, with: wakewright record --from-file",
+            )
+        if rms(load(clip.path)) < SILENT:
+            raise AudioError(
+                f"{clip.path} cannot be used",
+                got="silence, where the phrase should be",
+                do="remove it, or record it again nearer to the microphone",
+            )
+    return own
+
+
+def _squeezed(text: str) -> str:
+    return "".join(text.casefold().split())
+
+
+def _own(file: Path, root: Path, listed: Clip | None) -> Clip:
+    """A recording of the phrase, and what its list says of it."""
+    below = file.relative_to(root).parts if root.is_dir() else (file.name,)
+    # names come decomposed from some systems and composed from others
+    person = unicodedata.normalize("NFC", below[0]) if len(below) > 1 else str(file)
+    clip = _clip(file, "positive", speaker=(listed.speaker if listed else "") or person, source=OWN)
+    return dataclasses.replace(clip, text=listed.text, licence=listed.licence) if listed else clip
+
+
+def _stands_alone(clip: Clip) -> bool:
+    return clip.speaker == clip.path
+
+
+def _listed(root: Path) -> dict[Path, Clip]:
+    """What is listed beside the recordings, or one folder above, where a person's own folder was named."""
+    folder = root if root.is_dir() else root.parent
+    for place in (folder, folder.parent):
+        table = place / RECORDINGS
+        if table.is_file():
+            return {(place / clip.path).resolve(): clip for clip in Manifest.read(table)}
+    return {}
 
 
 def _scan_root(root: Path, kind: Kind) -> list[Clip]:

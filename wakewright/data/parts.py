@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections import defaultdict
 from collections.abc import Collection
 
@@ -23,10 +24,11 @@ COPIES: dict[tuple[Kind, bool], int] = {
     ("speech", False): 1,
     ("noise", True): 2,
     ("music", True): 2,
-    ("positive", True): 10,
 }
-"""How often each clip is heard in training, besides what `augment` says of the phrase and of real speech: real
-sound and own recordings are rarer than synthetic, and worth more."""
+"""How often each clip is heard in training, besides what `augment` says of the phrase and of real speech, and
+`recordings.weight` of own recordings: real sound is rarer than synthetic, and worth more."""
+MOST_OWN_COPIES = 60
+"""An own recording is heard in no more surroundings than these: further ones would teach little and take as long."""
 
 ENOUGH_REAL_S = 300.0
 """Real speech in a part from which on synthetic speech is not counted with it."""
@@ -50,8 +52,9 @@ def split(clips: Manifest, recipe: Recipe) -> Parts:
 
     Without validation or test words, or without other sound there, nothing could be chosen or measured. Where no
     source has `MANY_SPEAKERS`, each therefore gives some away; where that is not enough either, clips are parted one
-    by one, and a speaker may be in two parts. What foreign voices say besides the phrase is left out of validation
-    and test. Raises RecipeError when there is nothing but the phrase, or too little.
+    by one, and a speaker may be in two parts, but none of those who recorded the phrase. What foreign voices say
+    besides the phrase is left out of validation and test. Raises RecipeError when there is nothing but the phrase,
+    or too little.
     """
     if not clips.of(*OTHERS):
         raise RecipeError(
@@ -89,7 +92,8 @@ def _split(clips: Manifest, recipe: Recipe, many: int, each_clip: bool) -> Parts
     by_source: dict[tuple[str, Kind], list[Clip]] = defaultdict(list)
     for clip in clips:
         # measured rooms are furniture, not evidence: they are only ever trained with
-        alone = dataclasses.replace(clip, speaker="") if each_clip else clip
+        own = clip.real and clip.kind == "positive"  # people who said the phrase are never in two parts
+        alone = dataclasses.replace(clip, speaker="") if each_clip and not own else clip
         by_source[clip.source, "rir" if clip.kind == "rir" else "speech"].append(alone)
     parts: dict[Part, list[Clip]] = {"train": [], "validation": [], "test": []}
     for (_, kind), group in sorted(by_source.items()):
@@ -145,9 +149,25 @@ def scene(
     return Scene(manifest, plans, surroundings)
 
 
+def own_copies(clips: Manifest, recipe: Recipe) -> int:
+    """How often each own recording among these clips is heard in training.
+
+    As often as makes them `recordings.weight` of all that say the phrase: no less often than a synthetic clip, and at
+    most `MOST_OWN_COPIES` times. Batches hold that share whatever the number. 0 where there are none.
+    """
+    phrase = clips.of("positive")
+    own = sum(clip.real for clip in phrase)
+    if not own or recipe.recordings is None:
+        return 0
+    weight, often = recipe.recordings.weight, recipe.augment.copies
+    wanted = weight / (1 - weight) * (len(phrase) - own) * often / own
+    return min(MOST_OWN_COPIES, max(often, math.ceil(wanted)))
+
+
 def training_scene(parts: Parts, recipe: Recipe) -> Scene:
     """Everything mixed, as often as it is worth."""
     copies: dict[tuple[Kind, bool], int] = {
+        ("positive", True): own_copies(parts["train"], recipe),
         ("positive", False): recipe.augment.copies,
         ("near_miss", False): recipe.augment.copies,
         ("speech", True): recipe.augment.real_copies,

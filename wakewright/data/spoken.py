@@ -9,16 +9,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wakewright.core.audio import load, rms
 from wakewright.core.engine import cores
-from wakewright.core.errors import AudioError
 from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.data import corpora
 from wakewright.data.accents import accents
 from wakewright.data.phrases import TELL_APART, Sound, near_misses, sentences
-from wakewright.data.scene import SILENT
 from wakewright.data.voices.engines import installed_engines
 from wakewright.data.voices.plan import choirs, plan
 from wakewright.data.voices.protocol import Utterance
@@ -31,8 +28,6 @@ FEW_LANGUAGES = 6
 """With fewer languages than this none says more than it would among as many."""
 ALWAYS = 2
 """Seed of the sentences."""
-LONGEST_OWN_S = 10.0
-"""An own recording that is longer holds more than the phrase."""
 
 
 def speak(recipe: Recipe, progress: Progress) -> Manifest:
@@ -132,23 +127,9 @@ def _clear_abroad(
 def gather(recipe: Recipe) -> Manifest:
     """The real recordings a recipe names: own recordings of the phrase and the background.
 
-    Own recordings are few and each is worth much, so they are read in full: raises AudioError for one that cannot be
-    used, that is silent, or that is too long to hold the phrase once. Of the background only headers are read.
-    Raises NoVoice when nobody could speak.
+    Own recordings are few and each is worth much, so they are read in full (see corpora.checked); of the background
+    only headers are read. Raises AudioError, and NoVoice when nobody could speak.
     """
     choirs(installed_engines(recipe), recipe.language)
     own = corpora.own_recordings(recipe.recordings.paths) if recipe.recordings else Manifest()
-    for clip in own:
-        if clip.seconds > LONGEST_OWN_S:
-            raise AudioError(
-                f"{clip.path} cannot be used",
-                got=f"{clip.seconds:.0f} s, where the phrase takes one or two",
-                do="cut it into recordings that hold the phrase once each",
-            )
-        if rms(load(clip.path)) < SILENT:
-            raise AudioError(
-                f"{clip.path} cannot be used",
-                got="silence, where the phrase should be",
-                do="remove it, or record it again nearer to the microphone",
-            )
-    return own + corpora.scan(recipe.background)
+    return corpora.checked(own, recipe) + corpora.scan(recipe.background)
