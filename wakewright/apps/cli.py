@@ -30,6 +30,7 @@ from wakewright.apps.commands import (
     mine,
     new,
     promote,
+    record,
     review,
     runs,
     train,
@@ -58,6 +59,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(new.new)
+app.command()(record.record)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)

@@ -101,7 +101,9 @@ def find(wanted: str | None) -> Device:
         return chosen[0]
     if not there:
         raise InputError(
-            "there is no microphone", got="no input device", do="plug one in, or hear files: wakewright listen --wav"
+            "there is no microphone",
+            got="no input device",
+            do="plug one in, or use recordings: wakewright listen --wav, wakewright record --from-file",
         )
     names = "; ".join(f"{d.index}: {d.name}" for d in chosen or there)
     raise InputError(
@@ -109,6 +111,17 @@ def find(wanted: str | None) -> Device:
         got=names,
         do="name one of these by its number, see: wakewright listen --list-devices",
     )
+
+
+def play(samples: Samples) -> None:
+    """(n,) 16 kHz through the default output, until it is over. Raises EnvironmentProblem, MissingPackage."""
+    sounddevice = _sounddevice()
+    try:
+        sounddevice.play(samples, SAMPLE_RATE, blocking=True)
+    except sounddevice.PortAudioError as error:
+        raise EnvironmentProblem(
+            "the take cannot be played", got=str(error), do="look at the sound output, or leave --play out"
+        ) from error
 
 
 class Microphone:
