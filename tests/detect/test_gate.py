@@ -110,7 +110,7 @@ def test_a_gate_that_never_opens_computes_nothing(exported: dict[str, Path], sou
         def __call__(self, *_: object) -> None:
             raise AssertionError("it was computed")
 
-    listener._fronts["speech_embedding"].push = Broken()  # type: ignore[method-assign, assignment]
+    listener._fronts["speech_embedding", 0.0].push = Broken()  # type: ignore[method-assign, assignment]
     (detector,) = listener.detectors
     detector._network = Broken()  # type: ignore[assignment]
     found = list(listener.stream(np.split(sound[:160_000], 100)))

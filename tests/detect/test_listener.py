@@ -64,7 +64,7 @@ def test_each_hears_what_it_would_hear_alone_however_the_audio_is_cut(three: lis
 def test_front_ends_are_shared(three: list[Path], sound: Samples, monkeypatch: pytest.MonkeyPatch) -> None:
     listener = Listener.load(three)
     pushed: list[str] = []
-    for name, front in listener._fronts.items():
+    for (name, _), front in listener._fronts.items():
 
         def push(samples: Samples, name: str = name, inner: frontend.Frontend = front) -> frontend.Frames:
             pushed.append(name)

@@ -19,6 +19,7 @@ from wakewright.apps.commands import (
     backbone,
     bench,
     budget,
+    calibrate,
     cascade,
     compare,
     data,
@@ -63,6 +64,7 @@ app.command()(record.record)
 app.command()(train.train)
 app.command()(evaluate.evaluate)
 app.command()(compare.compare)
+app.command()(calibrate.calibrate)
 app.command()(export.export)
 app.command()(budget.budget)
 app.command()(listen.listen)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import InputError, RunError
 from wakewright.core.recipe import Policy
+from wakewright.detect import household
 from wakewright.detect.networks import damaged, open_network
 from wakewright.detect.policy import PolicyState, Scores
 from wakewright.dsp import frontend
@@ -83,7 +84,11 @@ class Detector:
         """File name of the model that runs."""
         self.front_end: str = about["frontend"]
         """Name of the front end that makes its frames."""
-        self._front = frontend.create(self.front_end)
+        self.gain_db = float(about.get("input_gain_db", 0.0))
+        """Gain of the sound before the front end, as a household needs it."""
+        self.hears = (self.front_end, self.gain_db)
+        """Detectors of which this is the same can share their frames."""
+        self._front = frontend.create(*self.hears)
         self._network = open_network(model, self.stride, self._front.channels, reference=reference)
         self.hop_s = self.stride * self._front.hop / SAMPLE_RATE
         """Seconds from step to step."""
@@ -102,12 +107,20 @@ class Detector:
         """Smoothed score of the newest step."""
 
     @classmethod
-    def load(cls, path: Path | str, *, threshold: float | None = None, reference: bool = False) -> Detector:
-        """The detector of a run folder or of a folder made by `export`.
+    def load(
+        cls,
+        path: Path | str,
+        *,
+        threshold: float | None = None,
+        gain_db: float | None = None,
+        reference: bool = False,
+    ) -> Detector:
+        """The detector of a run folder or of a folder made by `export`, as fitted to its household where it was.
 
-        `threshold` replaces the calibrated one. `reference` runs an int8 model with the kernels that a device's
-        results equal to the bit. Raises RunError when there is none, when it is damaged, or when a newer wakewright
-        made it.
+        `threshold` replaces the calibrated one. `gain_db` is another gain of the sound, and leaves what was fitted to
+        a household aside altogether: 0 gives the detector as it was trained and calibrated. `reference` runs an int8
+        model with the kernels that a device's results equal to the bit. Raises RunError when there is none, when it
+        or its household.json is damaged, or when a newer wakewright made it.
         """
         folder = Path(path)
         metadata = folder / "metadata.json"
@@ -131,6 +144,7 @@ class Detector:
         model = folder / about.get("model", "model.onnx")
         if not model.is_file():
             raise RunError(f"no model in {folder}", got=f"no {model.name}", do="export or train again")
+        about = household.applied(folder, about) if gain_db is None else about | {"input_gain_db": gain_db}
         return cls(model, about, threshold=threshold, reference=reference)
 
     def reset(self) -> None:

@@ -25,6 +25,10 @@ REMEMBERS = frozenset({"micro"})
 """Front ends whose frames depend on all that was heard, since they follow its noise: these always run."""
 
 
+Hears = tuple[str, float]
+"""A front end's name and its gain in decibels (see Detector.hears)."""
+
+
 class Voice(Protocol):
     """Tells whether somebody speaks."""
 
@@ -86,7 +90,7 @@ class Gate:
     """Feeds detectors while there may be a voice, and lets them skip the rest."""
 
     def __init__(
-        self, settings: recipe.Gate, fronts: dict[str, Frontend], detectors: Sequence[Detector], voice: Voice
+        self, settings: recipe.Gate, fronts: dict[Hears, Frontend], detectors: Sequence[Detector], voice: Voice
     ) -> None:
         self._fronts, self._detectors, self._voice = fronts, detectors, voice
         self._hold = round(settings.hold_ms * SAMPLE_RATE / 1000)
@@ -118,12 +122,14 @@ class Gate:
         """A piece that ends within the block, or with it."""
         self._at += len(piece)
         self._listen(piece)
-        frames = {name: front.push(piece) for name, front in self._fronts.items() if name in REMEMBERS or self.open}
-        self._block.add(piece, {name: frames[name] for name in frames if name in REMEMBERS})
+        frames = {
+            hears: front.push(piece) for hears, front in self._fronts.items() if front.name in REMEMBERS or self.open
+        }
+        self._block.add(piece, {hears: some for hears, some in frames.items() if hears[0] in REMEMBERS})
         speaks = self._at - self._last_voice < self._hold
         found: list[Detection] = []
         if self.open:
-            found = [fire for d in self._detectors for fire in d.push_frames(frames[d.front_end])]
+            found = [fire for d in self._detectors for fire in d.push_frames(frames[d.hears])]
         elif speaks:
             found = self._opened()
         if self._at == self._block.start + self._align:
@@ -150,16 +156,16 @@ class Gate:
         blocks = [*self._blocks, self._block]
         start = blocks[0].start
         sound = np.concatenate([part for block in blocks for part in block.samples])
-        frames: dict[str, Frames] = {}
-        for name, front in self._fronts.items():
-            if name in REMEMBERS:
+        frames: dict[Hears, Frames] = {}
+        for hears, front in self._fronts.items():
+            if front.name in REMEMBERS:
                 # frame k is complete at first_end + k * hop: those that belong to the time since `start`
-                kept = np.concatenate([part for block in blocks for part in block.frames[name]])
-                frames[name] = kept[max(0, self._late(front, start)) :]
+                kept = np.concatenate([part for block in blocks for part in block.frames[hears]])
+                frames[hears] = kept[max(0, self._late(front, start)) :]
             else:
                 front.reset()
-                frames[name] = front.push(sound)
-        return [fire for d in self._detectors for fire in d.resume(frames[d.front_end], start)]
+                frames[hears] = front.push(sound)
+        return [fire for d in self._detectors for fire in d.resume(frames[d.hears], start)]
 
     @staticmethod
     def _late(front: Frontend, start: int) -> int:
@@ -173,10 +179,10 @@ class _Block:
     def __init__(self, start: int) -> None:
         self.start = start
         self.samples: list[Samples] = []
-        self.frames: dict[str, list[Frames]] = {}
+        self.frames: dict[Hears, list[Frames]] = {}
 
-    def add(self, samples: Samples, frames: dict[str, Frames]) -> None:
+    def add(self, samples: Samples, frames: dict[Hears, Frames]) -> None:
         """What came."""
         self.samples.append(samples)
-        for name, some in frames.items():
-            self.frames.setdefault(name, []).append(some)
+        for hears, some in frames.items():
+            self.frames.setdefault(hears, []).append(some)

@@ -64,9 +64,9 @@ class Judge:
         self._quiet = quiet(self._before / SAMPLE_RATE), quiet(AFTER_S)
 
     @classmethod
-    def load(cls, path: Path | str, *, threshold: float | None = None) -> Judge:
-        """The Judge of a run or exported folder. Raises RunError, as Detector.load does."""
-        detector = Detector.load(path, threshold=threshold)
+    def load(cls, path: Path | str, *, threshold: float | None = None, gain_db: float | None = None) -> Judge:
+        """The Judge of a run or exported folder. Takes and raises what Detector.load does."""
+        detector = Detector.load(path, threshold=threshold, gain_db=gain_db)
         return cls(detector, f"{detector.phrase} ({detector.kind})")
 
     def check(self) -> None:

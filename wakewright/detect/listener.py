@@ -1,4 +1,4 @@
-"""Several wake words on one stream: those of the same front end share it.
+"""Several wake words on one stream: those of the same front end and gain share it.
 
 from wakewright.detect.listener import Listener
 
@@ -40,7 +40,7 @@ class Listener:
                 do="name each once",
             )
         self.detectors = tuple(detectors)
-        self._fronts = {name: frontend.create(name) for name in sorted({d.front_end for d in detectors})}
+        self._fronts = {hears: frontend.create(*hears) for hears in sorted({d.hears for d in detectors})}
         self._history = History(BEFORE_S)
         self.gate: gates.Gate | None = None
         """Keeps the detectors from computing while nobody speaks."""
@@ -82,8 +82,8 @@ class Listener:
         return found
 
     def _all(self, piece: Samples) -> list[Detection]:
-        frames = {name: front.push(piece) for name, front in self._fronts.items()}
-        return [fire for d in self.detectors for fire in d.push_frames(frames[d.front_end])]
+        frames = {hears: front.push(piece) for hears, front in self._fronts.items()}
+        return [fire for d in self.detectors for fire in d.push_frames(frames[d.hears])]
 
     def stream(self, audio: Samples | Iterable[Samples]) -> Iterator[Detection]:
         """Detections in a recording, or in pieces of one as they come, from a fresh start."""

@@ -33,8 +33,32 @@ class Frontend(Protocol):
         ...
 
 
-def create(name: str) -> Frontend:
-    """The front end called `name`: "micro" or "speech_embedding". Raises KeyError for another."""
+class Amplified:
+    """A front end that hears its sound louder, or softer."""
+
+    def __init__(self, front: Frontend, gain_db: float) -> None:
+        self._front, self._gain_db = front, gain_db
+        self.name, self.channels, self.hop, self.first_end = front.name, front.channels, front.hop, front.first_end
+
+    def push(self, samples: Samples) -> Frames:
+        return self._front.push(amplify(samples, self._gain_db))
+
+    def reset(self) -> None:
+        self._front.reset()
+
+
+def amplify(samples: Samples, gain_db: float) -> Samples:
+    """(n,) float32 by so many decibels, clipped at full scale as a microphone would."""
+    return np.asarray(np.clip(samples * np.float32(10 ** (gain_db / 20)), -1.0, 1.0), np.float32)
+
+
+def create(name: str, gain_db: float = 0.0) -> Frontend:
+    """The front end called `name`, "micro" or "speech_embedding", behind this gain; 0 leaves its sound as it is.
+
+    Raises KeyError for another name.
+    """
+    if gain_db:
+        return Amplified(create(name), gain_db)
     if name == "micro":
         from wakewright.dsp.micro import MicroFrontend
 

@@ -110,8 +110,8 @@ class Pairing:
 
 @functools.lru_cache(maxsize=2)
 def pair_ear(sentry: str, judge: str, settings: Settings) -> PairEar:
-    """The ear of a pair of folders, loaded once per process."""
-    return PairEar(Detector.load(sentry), Judge.load(judge), settings)
+    """The ear of a pair of folders as they were trained, loaded once per process."""
+    return PairEar(Detector.load(sentry, gain_db=0.0), Judge.load(judge, gain_db=0.0), settings)
 
 
 def _hear(

@@ -64,7 +64,7 @@ def negatives_in(heard: Heard, manifest: Manifest, name: str) -> Negatives:
 
 @functools.lru_cache(maxsize=2)
 def _detector(folder: str) -> Detector:
-    return Detector.load(folder, threshold=1.0)
+    return Detector.load(folder, threshold=1.0, gain_db=0.0)
 
 
 def _hear(stream: streams.StreamPlan, *, surroundings: streams.Surroundings, folder: str) -> Heard:

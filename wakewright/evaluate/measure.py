@@ -210,6 +210,26 @@ def calibrate_in(folder: Path, recipe: Recipe, parts: Parts, progress: Progress)
     return found
 
 
+def validation_negatives(run: Run, progress: Progress) -> Negatives | None:
+    """What a run was calibrated on besides the phrase, heard again by the detector as it was trained.
+
+    None where the run's validation part, or a recording of it, is no longer there.
+    """
+    listed = run.folder / "manifest-validation.jsonl"
+    if not listed.is_file():
+        return None
+    gone: set[str] = set()
+    suspects = run.folder / "suspects.json"
+    if suspects.is_file():
+        gone = {entry["path"] for entry in json.loads(suspects.read_text(encoding="utf-8"))}
+    clips = Manifest(tuple(clip for clip in Manifest.read(listed) if clip.path not in gone))
+    wanted = clips.of(*scenes.OTHERS, "rir")
+    if not wanted.of(*scenes.OTHERS) or not all(Path(clip.path).is_file() for clip in wanted):
+        return None
+    what = scenes.other_scene({"validation": clips}, "validation", run.recipe)
+    return _negatives(_heard_by(run, "hear the validation part", what, progress))
+
+
 Heard = tuple[list[hear.Heard], Manifest]
 
 

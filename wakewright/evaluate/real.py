@@ -247,8 +247,8 @@ def hear_others(stretch: Stretch, ear: Ear) -> Negatives:
 
 @functools.lru_cache(maxsize=4)
 def detector_ear(folder: str) -> Ear:
-    """The detector of a run as an Ear, loaded once per process."""
-    return _DetectorEar(Detector.load(folder, threshold=1.0))
+    """The detector of a run as it was trained, not as fitted to a household, as an Ear; loaded once per process."""
+    return _DetectorEar(Detector.load(folder, threshold=1.0, gain_db=0.0))
 
 
 class _DetectorEar:

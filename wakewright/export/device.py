@@ -34,6 +34,8 @@ class Device:
     stride: int
     """Frames per step."""
     arena: Arena
+    gain_db: float = 0.0
+    """Gain of the microphone that the threshold was fitted with; it is not in the model."""
 
     @classmethod
     def of(cls, about: dict[str, Any], arena: Arena) -> Device:
@@ -50,7 +52,8 @@ class Device:
             )
         cutoff = device_rule.cutoff_of(about["threshold"], window)
         phrase, language = about["original_wake_word"], about["language"]
-        return cls(identifier(about["wake_word"]), phrase, language, cutoff, window, about["stride"], arena)
+        gain_db = about.get("input_gain_db", 0.0)
+        return cls(identifier(about["wake_word"]), phrase, language, cutoff, window, about["stride"], arena, gain_db)
 
 
 def identifier(name: str) -> str:
@@ -81,7 +84,14 @@ def manifest(device: Device, *, author: str, website: str = WEBSITE) -> dict[str
 
 def esphome_yaml(device: Device) -> str:
     """The part of an ESPHome configuration that uses the model; it stands beside the model's files."""
-    return textwrap.dedent(f"""\
+    told = ""
+    if device.gain_db:
+        told = (
+            f"# Fitted to a household with the microphone {device.gain_db:+g} dB (a factor of "
+            f"{10 ** (device.gain_db / 20):.2f}) against what it\n# recorded with. That is not in the model: set the "
+            "microphone's own gain so.\n"
+        )
+    return told + textwrap.dedent(f"""\
         # Copy {device.name}.json and {device.name}.tflite beside your device's configuration, and this into it.
         # The device needs a microphone, and a board with PSRAM (an ESP32-S3) is advised.
         micro_wake_word:
@@ -100,7 +110,7 @@ def c_files(device: Device, model: bytes) -> dict[str, str]:
         "    " + ", ".join(f"0x{byte:02x}" for byte in model[at : at + PER_LINE]) + ","
         for at in range(0, len(model), PER_LINE)
     ]
-    about = {
+    about: dict[str, tuple[float, str]] = {
         "STRIDE": (device.stride, "frames of features per step"),
         "CHANNELS": (micro.CHANNELS, "int8 features per frame"),
         "FRAME_MS": (FEATURE_STEP_MS, "milliseconds from frame to frame"),
@@ -108,6 +118,8 @@ def c_files(device: Device, model: bytes) -> dict[str, str]:
         "CUTOFF": (device.cutoff, "said when the sum of the last WINDOW scores exceeds WINDOW times this"),
         "ARENA_BYTES": (device.arena.advised, "tensor arena to set aside"),
     }
+    if device.gain_db:
+        about["GAIN_DB"] = (device.gain_db, "decibels to raise the microphone by; it is not in the model")
     defines = "".join(f"#define {upper}_{key} {value} /* {comment} */\n" for key, (value, comment) in about.items())
     header = (
         f"/* The wake word {c_comment(device.phrase)}, an int8 TensorFlow Lite Micro model; made by wakewright "

@@ -22,6 +22,7 @@ from wakewright.core.files import replacing, write_bytes, write_json, write_text
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Targets
 from wakewright.core.run import Run
+from wakewright.detect import household
 from wakewright.dsp.micro import MicroFrontend
 from wakewright.export import budget, espdl, onnx, openwakeword, parity, post_training, tflite
 from wakewright.export.arena import arena
@@ -205,8 +206,24 @@ ON_DEVICE = ("tflite", "esphome", "c")
 
 
 def _metadata(run: Run) -> dict[str, Any]:
+    """metadata.json, with the threshold and the gain of the run's household where it was fitted to one."""
     about: dict[str, Any] = json.loads(run.require("metadata.json").read_text(encoding="utf-8"))
-    return about
+    return household.applied(run.folder, about)
+
+
+def household_notes(run: Run, to: str, calibrate: int = 0) -> list[str]:
+    """What a user must know of an export of a run that was fitted to a household; nothing for another."""
+    if not (run.folder / household.FILE).is_file():
+        return []
+    if calibrate and to in ON_DEVICE:
+        return ["what was fitted to the household is not in it: int8 made now has a threshold of its own"]
+    about = _metadata(run)
+    notes = [f"the threshold, {about['threshold']:.3f}, is the one fitted to the household"]
+    gain_db = about["input_gain_db"]
+    if gain_db:
+        where = "wakewright applies it" if to == "onnx" else "raise or lower the device's microphone by as much"
+        notes.append(f"the gain fitted with it, {gain_db:+g} dB, is not in the model: {where}")
+    return notes
 
 
 def _within(targets: Targets, int8: Int8) -> None:

@@ -30,9 +30,11 @@ def export(
 
     opened = Run.open(run)
     from wakewright.export.device import WEBSITE
-    from wakewright.export.folder import export_run
+    from wakewright.export.folder import export_run, household_notes
 
     for path in export_run(
         opened, to=to, out=out, author=author, website=website or WEBSITE, force=force, calibrate=calibrate
     ):
         typer.echo(str(path))
+    for note in household_notes(opened, to, calibrate):
+        typer.echo(f"! {note}")
