@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -32,7 +33,8 @@ from wakewright.evaluate.calibrate import calibrate, expit, logit
 from wakewright.evaluate.household import Fit, lowest_of, threshold_for
 from wakewright.evaluate.metrics import Negatives, collect_negatives, just_above
 
-MINUTES = 1.5
+MINUTES = 1.1
+WORDS = 8
 
 
 def negatives(heights: list[float], hours: float) -> Negatives:
@@ -119,21 +121,36 @@ def test_each_utterance_is_also_judged_by_a_fit_to_the_others() -> None:
     assert household._missed_by_others(everything, bounds, 0.8, None) == 1
 
 
+def test_what_scores_like_the_phrase_in_the_room_is_named_with_its_places() -> None:
+    """From twice on, and never below the threshold: what is softer does not matter."""
+    moments = ((0.93, "tv.wav", 75.2), (0.9, "d/kitchen.wav", 9.0), (0.7, "tv.wav", 130.0))
+    plain = dataclasses.replace(heard(0, [0.6, 0.85, 0.9, 0.95], [0.01]), moments=moments)
+    (note,) = household._phrase_in_room(plain, 0.5)
+    assert note.startswith(
+        "The room's sound scores like the phrase 2 times (tv.wav at 1:15, kitchen.wav at 0:09): if"
+    )
+    assert household._phrase_in_room(plain, 0.92) == []
+    (note,) = household._phrase_in_room(dataclasses.replace(plain, moments=moments * 3), 0.5)
+    assert "6 times" in note
+    assert note.count(".wav") == 5
+    assert ", ...)" in note
+
+
 # A real detector.
 
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory, spoken: Manifest) -> Path:
-    """people/: twelve utterances, softly; room/: a minute and a half in two files, sentences and hiss."""
+    """people/: eight utterances, softly; room/: a little more than a minute in two files, sentences and hiss."""
     place = tmp_path_factory.mktemp("home")
-    for number, clip in enumerate(spoken.of("positive")):
+    for number, clip in enumerate(spoken.of("positive").clips[:WORDS]):
         write_wav(place / "people" / ("ann", "bob")[number % 2] / f"{number}.wav", load(clip.path) * np.float32(0.1))
     rng = np.random.default_rng(3)
     speech = [load(clip.path) * np.float32(0.1) for clip in spoken.of("speech")]
     for number in range(2):
         sound = rng.normal(0, 0.001, round(MINUTES * 30 * SAMPLE_RATE)).astype(np.float32)
         for i, words in enumerate(speech):
-            at = (1 + 4 * i + number) * SAMPLE_RATE
+            at = (1 + 3 * i + number) * SAMPLE_RATE
             sound[at : at + len(words)] += words
         write_wav(place / "room" / f"{number}.wav", sound)
     return place
@@ -141,8 +158,11 @@ def home(tmp_path_factory: pytest.TempPathFactory, spoken: Manifest) -> Path:
 
 @pytest.fixture
 def run(exported: dict[str, Path], tmp_path: Path) -> Run:
-    """A run of an untrained mixednet, of its own, without validation audio."""
-    made = Run.open(shutil.copytree(exported["mixednet"], tmp_path / "run"))
+    """A run of an untrained head on the speech embedding, of its own, without validation audio.
+
+    By chance it scores these words, 0.80 to 0.87, above these sentences, which reach 0.79.
+    """
+    made = Run.open(shutil.copytree(exported["speech_embedding"], tmp_path / "run"))
     alone = made.recipe.model_copy(update={"engine": Engine(workers=1)})
     write_text(made.recipe_path, commented(alone))
     return Run(made.folder, alone)
@@ -150,7 +170,7 @@ def run(exported: dict[str, Path], tmp_path: Path) -> Run:
 
 @pytest.fixture(autouse=True)
 def _few_gains(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(room, "GAINS_DB", (-6.0, 0.0, 12.0))
+    monkeypatch.setattr(room, "GAINS_DB", (0.0, 12.0))
 
 
 def material(run: Run, home: Path) -> room.Material:
@@ -171,7 +191,7 @@ def with_threshold(run: Run, threshold: float) -> Run:
 def test_a_fit_says_what_the_detector_then_does(run: Run, home: Path, fitted: Fit) -> None:
     """Misses and false accepts of the report are those of the detector that the run then loads."""
     assert fitted.before.threshold == 0.5
-    assert fitted.before.positives == 12
+    assert fitted.before.positives == WORDS
     assert fitted.before.hours == pytest.approx((MINUTES * 60 - 4) / 3600, abs=1e-3)
     household.store(run, fitted)
     loaded = Detector.load(run.folder)
@@ -188,7 +208,7 @@ def test_a_fit_says_what_the_detector_then_does(run: Run, home: Path, fitted: Fi
     )
     assert events == fitted.after.false_accepts
     assert fitted.report()[0].startswith("before: gain +0 dB, threshold 0.500: missed ")
-    assert "of 12; " in fitted.report()[2]
+    assert f"of {WORDS}; " in fitted.report()[2]
     assert any("minutes of the room bound the rate at no less than" in note for note in fitted.notes)
 
 
@@ -208,10 +228,8 @@ def test_the_runs_validation_audio_lets_it_be_lowered(run: Run, home: Path, spok
     validation = measure.validation_negatives(run, quick())
     assert validation is not None
     assert clips[0].path not in validation.sources
-    # an untrained model tells nothing apart: it catches words where the room may wake it often
-    often = 0.7 * validation.peaks.size / validation.hours
-    found = household.fit(with_threshold(run, 0.9999), material(run, home), fa_per_hour=often, progress=quick())
-    lowest = lowest_of(validation, 0.9999, often)[0]
+    found = household.fit(with_threshold(run, 0.9999), material(run, home), fa_per_hour=30.0, progress=quick())
+    lowest = lowest_of(validation, 0.9999, 30.0)[0]
     assert found.lowest == lowest < 0.9999
     assert found.after.threshold < 0.9999
     assert found.after.threshold >= lowest
@@ -241,22 +259,25 @@ def test_the_result_does_not_depend_on_the_order_or_names_of_files(
 
 
 def test_a_phrase_in_the_room_is_told_with_its_places(run: Run, home: Path, tmp_path: Path) -> None:
-    words = [load(clip.path) for clip in material(run, home).words]
-    sound = np.random.default_rng(3).normal(0, 0.001, 80 * SAMPLE_RATE).astype(np.float32)
-    for second in (20, 70):
-        sound[second * SAMPLE_RATE : second * SAMPLE_RATE + len(words[0])] += words[0]
+    detector = Detector.load(run.folder, gain_db=0.0)
+
+    def peak(samples: Samples) -> float:
+        detector.reset()
+        return room._word(detector, samples).peak
+
+    word = max((load(clip.path) for clip in material(run, home).words), key=peak)
+    sound = np.concatenate([load(path) for path in material(run, home).room])
+    for second in (30, 62):  # after its sentences
+        sound[second * SAMPLE_RATE : second * SAMPLE_RATE + len(word)] += word
     write_wav(tmp_path / "living room.wav", sound)
-    for name in ("a", "b", "c", "d", "e"):
-        write_wav(tmp_path / "one" / f"{name}.wav", words[0])
-    with_threshold(run, 0.01)
-    found = household.fit(
-        run, room.read_material(tmp_path / "one", [tmp_path / "living room.wav"], run), progress=quick()
-    )
-    told = [note for note in found.notes if note.startswith("The room's sound scores like the phrase ")]
-    assert len(told) == 1
-    assert "living room.wav at 0:2" in told[0]
-    assert "1:1" in told[0]
+    recorded = room.read_material(home / "people", [tmp_path / "living room.wav"], run)
+    found = household.fit(run, recorded, progress=quick())
+    told = " ".join(found.notes)
+    assert re.search(r"The room's sound scores like the phrase \d times \(living room.wav at ", told)
     assert found.after.threshold > found.before.threshold
+    assert not any(
+        "scores like the phrase" in note for note in household.fit(run, material(run, home), progress=quick()).notes
+    )
 
 
 # What is stored, and who honours it.
@@ -312,16 +333,18 @@ def test_too_loud_is_clipped_and_no_gain_changes_no_bit(run: Run, sound: Samples
     np.testing.assert_array_equal(Detector.load(run.folder).score(sound), before)
 
 
-def test_several_gains_on_one_stream_are_heard_apart(settled: Run, exported: dict[str, Path], sound: Samples) -> None:
-    other = Detector.load(exported["tc_resnet"], threshold=0.3)
-    other.phrase = "another"
-    listener = Listener([Detector.load(settled.folder), other])
-    assert len(listener._fronts) == 2
-    together = [(d.phrase, d.sample) for d in listener.stream(sound)]
-    gated = Listener([Detector.load(settled.folder), other], Gate())
-    assert [(d.phrase, d.sample) for d in gated.stream(sound)] == together
-    alone = [(d.phrase, d.sample) for one in (Detector.load(settled.folder), other) for d in one.stream(sound)]
-    assert sorted(together) == sorted(alone)
+def test_several_gains_on_one_stream_are_heard_apart(settled: Run, sound: Samples) -> None:
+    """Also behind a gate, which keeps the frames of each."""
+    for gate in (None, Gate()):
+        mine, plain = Detector.load(settled.folder), Detector.load(settled.folder, gain_db=0.0)
+        plain.phrase = "another"
+        listener = Listener([mine, plain], gate)
+        assert len(listener._fronts) == 2
+        list(listener.stream(sound[: 5 * SAMPLE_RATE]))
+        for one, gain in ((mine, 6.0), (plain, 0.0)):
+            alone = Detector.load(settled.folder, gain_db=gain)
+            assert one.current == pytest.approx(float(alone.score(sound[: 5 * SAMPLE_RATE])[-1]), abs=1e-5)
+        assert mine.current != plain.current
 
 
 @pytest.mark.parametrize(
@@ -419,7 +442,7 @@ def test_a_history_without_its_file_is_not_written_twice(run: Run, fitted: Fit) 
         ("--positives people", "a household is fitted to its people and to its room\n  got: no --ambient"),
         ("--positives nowhere --ambient room", "no audio at nowhere"),
         ("--positives empty --ambient room", "no audio in empty"),
-        ("--positives people/ann --ambient nowhere", "no audio at nowhere"),
+        ("--positives people --ambient nowhere", "no audio at nowhere"),
         ("--positives few --ambient room", "there are too few utterances to fit anything to\n  got: 1 in few"),
         ("--positives silent --ambient room", "cannot be used\n  got: silence, where the phrase should be"),
         ("--positives long --ambient room", "cannot be used\n  got: 12 s, where the phrase takes one or two"),

@@ -17,6 +17,7 @@ import torch
 import yaml
 
 from wakewright import Detector, pipeline
+from wakewright.apps.cli import main
 from wakewright.core.audio import Samples, load, to_int16
 from wakewright.core.errors import InputError, RunError, WakewrightError
 from wakewright.core.files import write_json
@@ -24,10 +25,11 @@ from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Model, Recipe, Targets
 from wakewright.core.run import Run
 from wakewright.detect import device_rule
+from wakewright.detect.household import FILE, fitted_to
 from wakewright.dsp.litert import Net
 from wakewright.export import device, folder, parity
 from wakewright.export.arena import arena
-from wakewright.export.folder import FORMATS, export_run
+from wakewright.export.folder import FORMATS, export_run, household_notes
 from wakewright.models import registry
 
 
@@ -222,3 +224,48 @@ def test_onnx_of_int8_rounds_and_is_there_in_float_and_windowed_too(int8: Run, t
     np.testing.assert_allclose(rounded, file, atol=0.03)
     session = onnxruntime.InferenceSession(str(tmp_path / "model_windowed.onnx"))
     assert session.get_inputs()[0].shape == [1, 272, 40]
+
+
+def test_what_was_fitted_to_a_household_goes_along_and_its_gain_is_told(
+    int8: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Run.open(shutil.copytree(int8.folder, tmp_path / "run"))
+    window, fitted = run.recipe.policy.smoothing, fitted_to(run.tflite_path)
+    write_json(run.folder / FILE, {"format": 1, "threshold": 0.25, "gain_db": 6.0, "fitted_to": fitted})
+    for to in ("onnx", "tflite", "esphome", "c"):
+        assert main(["export", str(run.folder), "--to", to, "--out", str(tmp_path / to)]) == 0
+        out = capsys.readouterr().out
+        assert "! the threshold, 0.250, is the one fitted to the household\n" in out
+        assert "! the gain fitted with it, +6 dB, is not in the model: " in out
+    for to in ("onnx", "tflite"):
+        loaded = Detector.load(tmp_path / to)
+        assert (loaded.threshold, loaded.gain_db) == (0.25, 6.0)
+        assert not (tmp_path / to / FILE).exists()
+    (told,) = (tmp_path / "esphome").glob("*.yaml")
+    assert told.read_text().startswith("# Fitted to a household with the microphone +6 dB (a factor of 2.00)")
+    assert yaml.safe_load(told.read_text().replace("!lambda", ""))["micro_wake_word"]["models"]
+    about = json.loads(told.with_suffix(".json").read_text())
+    cutoff = device_rule.cutoff_of(0.25, window)
+    assert about["micro"]["probability_cutoff"] == device_rule.probability_cutoff(cutoff)
+    (header,) = (tmp_path / "c").glob("*.h")
+    assert re.search(r"_GAIN_DB 6\.0 /\* decibels to raise the microphone by; it is not in", header.read_text())
+    # int8 that is made anew has a threshold of its own
+    assert "int8 made now has a threshold of its own" in household_notes(run, "esphome", 5)[0]
+    assert household_notes(int8, "esphome") == []
+    # another model in its place
+    shutil.copyfile(run.onnx_path, run.tflite_path)
+    with pytest.raises(RunError, match="was fitted to another model"):
+        export_run(run, to="onnx", out=tmp_path / "gone")
+    assert not (tmp_path / "gone").exists()
+
+
+def test_without_a_gain_an_export_says_nothing_of_one(int8: Run, tmp_path: Path) -> None:
+    run = Run.open(shutil.copytree(int8.folder, tmp_path / "run"))
+    fitted = fitted_to(run.tflite_path)
+    write_json(run.folder / FILE, {"format": 1, "threshold": 0.25, "gain_db": 0.0, "fitted_to": fitted})
+    assert household_notes(run, "c") == ["the threshold, 0.250, is the one fitted to the household"]
+    export_run(run, to="c", out=tmp_path / "c")
+    export_run(int8, to="c", out=tmp_path / "before")
+    (header,) = (tmp_path / "c").glob("*.h")
+    assert "GAIN_DB" not in header.read_text()
+    assert header.read_text() != (tmp_path / "before" / header.name).read_text()  # the cutoff alone is another
