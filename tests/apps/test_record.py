@@ -23,9 +23,11 @@ import pytest
 
 from wakewright.apps import recorder
 from wakewright.apps.cli import main
+from wakewright.apps.commands.train import compose
 from wakewright.core.audio import SAMPLE_RATE, Samples, load, write_wav
 from wakewright.core.lock import exclusive
 from wakewright.core.manifest import Manifest
+from wakewright.data import corpora
 from wakewright.data.scene import active_rms, word_bounds
 from wakewright.detect import microphone
 
@@ -159,6 +161,10 @@ def test_takes_of_two_people_are_cut_to_the_word(record: Record, words: list[Sam
     assert status == 0, said
     folder = Path("recordings/hey-katya")
     assert listed(folder) == [(f"{who}/00{n}.wav", who) for who in ("ann", "bob") for n in (1, 2)]
+    recipe = compose("hey katya", [], audio=[str(folder)])  # what `train --audio` makes of it
+    assert recipe.recordings is not None
+    learnt = corpora.checked(corpora.own_recordings(recipe.recordings.paths), recipe)
+    assert [clip.speaker for clip in learnt] == ["ann", "ann", "bob", "bob"]
     for (path, _), word in zip(listed(folder), words[:4], strict=True):
         take = load(folder / path)
         assert 0 <= len(take) / SAMPLE_RATE - len(word) / SAMPLE_RATE < 0.5
@@ -237,7 +243,7 @@ def test_a_take_is_played_and_kept_when_it_is_wanted(
     monkeypatch.setattr("typer.prompt", lambda *_, **__: next(answers))
     status, _ = record("--count", "1", "--play", sounds=[heard(words[0]), heard(words[1])])
     assert status == 0
-    played = sys.modules["sounddevice"].played  # type: ignore[attr-defined]
+    played = sys.modules["sounddevice"].played
     assert len(played) == 2
     np.testing.assert_allclose(load("recordings/hey-katya/me/001.wav"), played[1], atol=1e-4)
 
