@@ -57,9 +57,12 @@ class StandIn(types.ModuleType):
     def _initialize(self) -> None:
         pass
 
-    def play(self, samples: np.ndarray, rate: int, blocking: bool) -> None:
-        assert (rate, blocking) == (SAMPLE_RATE, True)
+    def play(self, samples: np.ndarray, rate: int) -> None:
+        assert rate == SAMPLE_RATE
         self.played.append(samples)
+
+    def wait(self) -> None:
+        assert self.played
 
     def InputStream(self, **about: Any) -> Any:
         if not self.sounds:

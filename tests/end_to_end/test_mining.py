@@ -27,7 +27,7 @@ from wakewright.core.mined import Mined
 from wakewright.core.progress import Progress
 from wakewright.core.run import Run
 from wakewright.detect.detector import Detector
-from wakewright.evaluate import gate
+from wakewright.evaluate import promotion
 from wakewright.models import quantised, registry
 from wakewright.train import start
 
@@ -160,7 +160,7 @@ def test_it_is_held_against_the_old_one_and_takes_its_place_or_not(
     assert "there was none before" in capsys.readouterr().out
     status = main(["promote", str(fresh.folder), "--workers", "1"])
     out = capsys.readouterr().out
-    decision = gate.read_decision(fresh)
+    decision = promotion.read_decision(fresh)
     assert decision is not None
     groups = {row.group: row for row in decision.rows}
     learnt = groups["mined, not the phrase, learnt by the new run"]
@@ -169,7 +169,7 @@ def test_it_is_held_against_the_old_one_and_takes_its_place_or_not(
     assert status == (0 if decision.promoted else 1)
     assert current.current(phrase) == (fresh.folder if decision.promoted else old.folder)
     assert ("promoted: " in out) is decision.promoted
-    stored = json.loads((fresh.folder / gate.NAME).read_bytes())
+    stored = json.loads((fresh.folder / promotion.NAME).read_bytes())
     assert stored["promoted"] is decision.promoted
     assert main(["runs", "--output-dir", str(phrase.parent)]) == 0
     assert capsys.readouterr().out.count("in use") == 1
@@ -191,12 +191,12 @@ def test_a_run_that_is_worse_anywhere_is_kept_out(old: Run, fresh: Run, tmp_path
         run.metadata_path.write_text(json.dumps(about | {"threshold": threshold}), encoding="utf-8")
         shutil.copy(old.eval_dir / "result.json", run.eval_dir / "result.json")
     good, eager, deaf = (Run.open(run.folder) for run in (good, eager, deaf))
-    decision = gate.compare(good, eager, workers=1, progress=Progress(quiet=True))
+    decision = promotion.compare(good, eager, workers=1, progress=Progress(quiet=True))
     assert not decision.promoted
     assert decision.worse == ("mined, not the phrase, learnt by the new run",)
     (heard,) = (row for row in decision.rows if row.group == "mined, the phrase after all")
     assert (heard.count, heard.total) == (0, 1)
-    decision = gate.compare(good, deaf, workers=1, progress=Progress(quiet=True))
+    decision = promotion.compare(good, deaf, workers=1, progress=Progress(quiet=True))
     assert decision.promoted, "what it does not hear it does not get wrong, and one phrase proves nothing"
     result = json.loads((deaf.eval_dir / "result.json").read_bytes())
     missed = result["conditions"][0]["chosen"]["missed"]
@@ -205,7 +205,7 @@ def test_a_run_that_is_worse_anywhere_is_kept_out(old: Run, fresh: Run, tmp_path
     good_missed["conditions"][0]["chosen"]["missed"].update(count=0, share=0.0)
     (deaf.eval_dir / "result.json").write_text(json.dumps(result), encoding="utf-8")
     (good.eval_dir / "result.json").write_text(json.dumps(good_missed), encoding="utf-8")
-    decision = gate.compare(good, deaf, workers=1, progress=Progress(quiet=True))
+    decision = promotion.compare(good, deaf, workers=1, progress=Progress(quiet=True))
     assert decision.worse == ("held-out voices, as at home",)
     assert main(["promote", str(deaf.folder), "--over", str(good.folder), "--workers", "1"]) == 1
     assert current.current(phrase) is None
@@ -213,11 +213,11 @@ def test_a_run_that_is_worse_anywhere_is_kept_out(old: Run, fresh: Run, tmp_path
 
 def test_runs_that_cannot_be_held_against_each_other_are_refused(old: Run, fresh: Run, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="a run cannot take its own place"):
-        gate.compare(old, old)
+        promotion.compare(old, old)
     other = Run.open(shutil.copytree(fresh.folder, tmp_path / "p" / "other"))
     (other.folder / "recipe.yaml").write_text("phrase: computer\n", encoding="utf-8")
     with pytest.raises(InputError, match="the runs are of two phrases"):
-        gate.compare(old, Run.open(other.folder))
+        promotion.compare(old, Run.open(other.folder))
     with pytest.raises(RecipeError, match=r"train\.start: the run is of another phrase"):
         start.find(fresh.recipe.model_copy(update={"phrase": "computer"}))
     wide = fresh.recipe.model.model_copy(update={"width": 2.0})
@@ -229,10 +229,10 @@ def test_runs_that_cannot_be_held_against_each_other_are_refused(old: Run, fresh
         one["name"] += " elsewhere"
     (unlike.eval_dir / "result.json").write_text(json.dumps(result), encoding="utf-8")
     with pytest.raises(InputError, match="the runs were not measured alike"):
-        gate.compare(old, unlike)
-    (unlike.folder / gate.NAME).write_text("{}", encoding="utf-8")
+        promotion.compare(old, unlike)
+    (unlike.folder / promotion.NAME).write_text("{}", encoding="utf-8")
     with pytest.raises(RunError, match=r"promotion\.json is damaged"):
-        gate.read_decision(unlike)
+        promotion.read_decision(unlike)
     (unlike.folder / start.NAME).unlink()
     torch.save({"dims": {"name": "mixednet"}, "weights": {}}, unlike.folder / start.NAME)
     with pytest.raises(RunError, match=r"start\.pt is of another model"):

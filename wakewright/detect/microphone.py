@@ -113,17 +113,6 @@ def find(wanted: str | None) -> Device:
     )
 
 
-def play(samples: Samples) -> None:
-    """(n,) 16 kHz through the default output, until it is over. Raises EnvironmentProblem, MissingPackage."""
-    sounddevice = _sounddevice()
-    try:
-        sounddevice.play(samples, SAMPLE_RATE, blocking=True)
-    except sounddevice.PortAudioError as error:
-        raise EnvironmentProblem(
-            "the take cannot be played", got=str(error), do="look at the sound output, or leave --play out"
-        ) from error
-
-
 class Microphone:
     """Iterate over it: (n,) float32 pieces of 16 kHz, some 80 ms each, until the loop over it ends."""
 

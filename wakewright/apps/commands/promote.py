@@ -9,7 +9,7 @@ import typer
 
 if TYPE_CHECKING:
     from wakewright.core.run import Run
-    from wakewright.evaluate.gate import Decision, Row
+    from wakewright.evaluate.promotion import Decision, Row
 
 
 def promote(
@@ -27,7 +27,7 @@ def promote(
     """
     from wakewright.core import current
     from wakewright.core.run import Run
-    from wakewright.evaluate import gate
+    from wakewright.evaluate import promotion
 
     fresh = Run.open(run)
     fresh.require("eval/result.json")
@@ -36,13 +36,13 @@ def promote(
         current.promote(fresh)
         typer.echo(f"{fresh.folder} is in use; there was none before, so it was held against nothing")
         return
-    decision = gate.compare(old, fresh, workers=workers)
+    decision = promotion.compare(old, fresh, workers=workers)
     _tell(decision)
     if not decision.promoted:
-        typer.echo(f"not promoted: worse in {'; '.join(decision.worse)}\n{fresh.folder / gate.NAME}")
+        typer.echo(f"not promoted: worse in {'; '.join(decision.worse)}\n{fresh.folder / promotion.NAME}")
         raise typer.Exit(1)
     current.promote(fresh)
-    typer.echo(f"promoted: {fresh.folder} is in use\n{fresh.folder / gate.NAME}")
+    typer.echo(f"promoted: {fresh.folder} is in use\n{fresh.folder / promotion.NAME}")
 
 
 def _old(fresh: Run, over: Path | None) -> Run | None:
