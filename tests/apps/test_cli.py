@@ -43,7 +43,22 @@ def test_help_is_quick_and_loads_neither_torch_nor_numpy() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["new", "train", "evaluate", "export", "budget", "listen", "voices", "runs", "doctor", "compare"]
+    "command",
+    [
+        "new",
+        "train",
+        "evaluate",
+        "export",
+        "budget",
+        "listen",
+        "mine",
+        "review",
+        "promote",
+        "voices",
+        "runs",
+        "doctor",
+        "compare",
+    ],
 )
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
@@ -138,6 +153,13 @@ def test_resume_stands_alone_or_names_a_run(tmp_path: Path) -> None:
     assert with_optional_values(["train", "--resume", "runs/gone"]) == ["train", "--resume", "runs/gone"]
     for after in (["hey katya"], ["my/hey.yaml"], ["hey.yaml"], ["--quick"], ["seed=1"], []):
         assert with_optional_values(["train", "--resume", *after]) == ["train", "--resume=", *after]
+
+
+def test_mined_stands_alone_or_names_a_folder(tmp_path: Path) -> None:
+    for folder in (str(tmp_path), "runs/gone/mined"):
+        assert with_optional_values(["train", "--mined", folder]) == ["train", "--mined", folder]
+    for after in (["hey katya"], ["--from", "runs/x"], ["train.steps=5"], []):
+        assert with_optional_values(["train", "--mined", *after]) == ["train", "--mined=", *after]
 
 
 def test_ctrl_c_ends_with_130_and_says_how_to_go_on(

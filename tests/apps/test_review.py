@@ -18,6 +18,7 @@ from wakewright.core.errors import MissingPackage
 from wakewright.core.lock import exclusive
 from wakewright.core.mined import Found, Mined
 from wakewright.detect import microphone
+from wakewright.evaluate import mine as search
 
 
 def found(number: int, score: float) -> Found:
@@ -173,3 +174,18 @@ def test_a_search_tells_what_it_found_with_its_evidence(
     assert " false accepts, " in out
     assert " per hour (95 %: " in out
     assert "different sounds" in out
+
+
+def test_ctrl_c_tells_what_was_found_until_then(
+    exported: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wav(tmp_path / "a" / "silence.wav", np.zeros(16_000, np.float32))
+
+    def interrupted(wanted: search.Search, _: object, mined: Mined, **__: object) -> None:
+        mined.note_block(search=wanted.key(), seconds=7200, false_accepts=3, near_misses=4)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(search, "mine", interrupted)
+    words = ["mine", str(exported["mixednet"]), str(tmp_path / "a"), "--out", str(tmp_path / "out")]
+    assert main(words) == 130
+    assert "2.00 h searched: 3 false accepts, 1.50 per hour (95 %: 0.31 to 4.38)" in capsys.readouterr().out

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from wakewright.core.audio import write_wav
-from wakewright.core.errors import InputError, RecipeError
+from wakewright.core.errors import AudioError, InputError, RecipeError
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.mined import Found, Label, Mined
 from wakewright.core.recipe import Augment, Recipe, Train
@@ -62,6 +62,9 @@ def test_what_cannot_be_learnt_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="the folders disagree") as error:
         hard.hard_negatives(recipe(one, folder(tmp_path / "three", {2: "negative"})))
     assert f"{2:016x}.wav" in error.value.got
+    one.sound(one.found()[0]).unlink()
+    with pytest.raises(AudioError, match=rf"no recording at .*{1:016x}\.wav"):
+        hard.hard_negatives(recipe(one))
 
 
 def test_a_sound_from_a_recording_that_is_measured_on_is_refused_by_name(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from wakewright.core.errors import RecipeError
+from wakewright.core.errors import AudioError, RecipeError
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.mined import Mined
 from wakewright.core.recipe import Recipe
@@ -19,8 +19,8 @@ NAMED = 5
 def hard_negatives(recipe: Recipe) -> Manifest:
     """Every sound labelled negative in the folders that the recipe names, each once; its speaker is its source.
 
-    Raises InputError for a folder that nothing was mined into; RecipeError where nothing is labelled negative, and
-    for a sound that one folder calls the phrase and another does not.
+    Raises InputError for a folder that nothing was mined into; AudioError for a sound that is gone; RecipeError where
+    nothing is labelled negative, and for a sound that one folder calls the phrase and another does not.
     """
     if recipe.mined is None:
         return Manifest()
@@ -30,8 +30,10 @@ def hard_negatives(recipe: Recipe) -> Manifest:
         mined = Mined.open(path)
         phrases |= {one.id for one in mined.labelled("phrase")}
         for one in mined.labelled("negative"):
-            sound = str(mined.sound(one).resolve())
-            clips.setdefault(one.id, Clip(sound, "hard_negative", one.seconds, one.source, SOURCE, real=True))
+            sound = mined.sound(one).resolve()
+            if not sound.is_file():
+                raise AudioError(f"no recording at {sound}", got="no such file", do="put it back, or mine again")
+            clips.setdefault(one.id, Clip(str(sound), "hard_negative", one.seconds, one.source, SOURCE, real=True))
     if disputed := clips.keys() & phrases:
         raise RecipeError(
             "mined.paths: the folders disagree about what is the phrase",

@@ -111,17 +111,17 @@ def blocks_of(source: Source) -> Iterator[Block]:
         yield Block(source, number, last=number == source.blocks - 1)
 
 
-def evaluation_only(folder: Path) -> set[Path]:
-    """Recordings that a manifest.csv in this folder or one above keeps for measuring (see real.read_material)."""
+def kept_for_measuring(folders: Iterable[Path]) -> set[Path]:
+    """Recordings that a manifest.csv in one of these folders, or above, keeps for measuring (see evaluate.real)."""
+    tables = {place / "manifest.csv" for folder in folders for place in (folder, *folder.parents)}
     kept: set[Path] = set()
-    for place in (folder, *folder.parents):
-        table = place / "manifest.csv"
+    for table in tables:
         if not table.is_file():
             continue
         with table.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.DictReader(file)
             if {"path", "use"} <= set(reader.fieldnames or ()):
-                kept |= {(place / row["path"]).resolve() for row in reader if row["use"] == "evaluate"}
+                kept |= {(table.parent / row["path"]).resolve() for row in reader if row["use"] == "evaluate"}
     return kept
 
 
@@ -150,8 +150,8 @@ def material(words: Sequence[str]) -> Material:
                 f"{url} cannot be searched", got="neither http nor https", do="name a file, or download it"
             )
     paths = list(dict.fromkeys(path.resolve() for word in words if "://" not in word for path in find_audio(word)))
-    held = {place: evaluation_only(place) for place in {path.parent for path in paths}}
-    open_to_us = [path for path in paths if path not in held[path.parent]]
+    held = kept_for_measuring({path.parent for path in paths})
+    open_to_us = [path for path in paths if path not in held]
     found, problems = [], []
     for path in open_to_us:
         try:

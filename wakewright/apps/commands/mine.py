@@ -34,13 +34,14 @@ def mine(
 
     What was interrupted goes on where it stopped: the same command again. Then: wakewright review RUN.
     """
+    from wakewright.core.current import chosen
     from wakewright.core.errors import RunError
     from wakewright.core.lock import exclusive, holder
     from wakewright.core.mined import Mined
     from wakewright.evaluate import mine as search
     from wakewright.evaluate.sources import material
 
-    folder = run.parent if run.is_file() else run
+    folder = chosen(run.parent if run.is_file() else run)
     wanted = search.Search.of(folder, near=near, judge=judge)
     found = material(audio)
     for line in found.problems:
@@ -56,9 +57,13 @@ def mine(
                 got=f"process {holder(lock) or 'unknown'} mines into it",
                 do="wait until it ends, or name another folder with --out",
             )
-        totals = search.mine(
-            wanted, found, mined, most=most, workers=workers, say=lambda line: typer.echo(line, err=True)
-        )
+        try:
+            totals = search.mine(
+                wanted, found, mined, most=most, workers=workers, say=lambda line: typer.echo(line, err=True)
+            )
+        except KeyboardInterrupt:  # which is how an endless stream ends
+            _tell(mined, search.Totals.of(mined, wanted.key()), wanted.near)
+            raise
     _tell(mined, totals, wanted.near)
 
 

@@ -1,0 +1,81 @@
+"""What decides whether one run may take another's place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wakewright.core.audio import write_wav
+from wakewright.core.errors import InputError
+from wakewright.core.mined import Found, Label, Mined
+from wakewright.core.recipe import Mined as Settings
+from wakewright.core.recipe import Recipe
+from wakewright.core.run import Run
+from wakewright.evaluate.gate import captured, row
+
+
+@pytest.mark.parametrize(
+    ("unit", "old", "fresh", "worse"),
+    [
+        ("missed", (10, 200), (10, 200), False),
+        ("missed", (10, 200), (18, 200), False),  # 9.0 %, where the interval ends at 9.003 %
+        ("missed", (10, 200), (19, 200), True),
+        ("missed", (10, 200), (0, 200), False),
+        ("missed", (0, 5), (2, 5), False),
+        ("woken", (0, 100), (4, 100), True),
+        ("per hour", (0, 1.0), (2, 1.0), False),  # none in an hour: at most 2.996
+        ("per hour", (0, 1.0), (3, 1.0), True),
+        ("per hour", (1, 10.0), (11, 20.0), False),
+        ("per hour", (1, 10.0), (12, 20.0), True),
+    ],
+)
+def test_a_group_is_worse_above_the_interval_of_the_old_figure(
+    unit: str, old: tuple[int, float], fresh: tuple[int, float], worse: bool
+) -> None:
+    found = row("group", unit, old, fresh)
+    assert found is not None
+    assert found.worse is worse
+    assert found.low <= found.old <= found.high
+    assert found.new == fresh[0] / fresh[1]
+
+
+def test_what_one_of_them_was_not_measured_on_says_nothing() -> None:
+    assert row("group", "missed", (0, 0), (1, 5)) is None
+    assert row("group", "per hour", (1, 2.0), (0, 0.0)) is None
+
+
+def say(folder: Path, label: Label | None, *numbers: int, seconds: float = 2.0) -> None:
+    """A mined folder with these sounds."""
+    mined = Mined(folder)
+    finds = [Found(f"{n:016x}", "near_miss", 0.5, 0.6, None, "a.wav", 3.0, 1.0, seconds) for n in numbers]
+    for one in finds:
+        write_wav(mined.sound(one), np.zeros(round(16_000 * seconds), np.float32))
+    mined.write(finds)
+    if label is not None:
+        mined.label([one.id for one in finds], label, "heard")
+
+
+def test_everything_labelled_by_any_run_of_the_phrase_is_replayed_once(tmp_path: Path) -> None:
+    elsewhere = Settings(paths=(str(tmp_path / "radio"),))
+    say(tmp_path / "radio", "negative", 1, 2)
+    one = Run.create(Recipe(phrase="hey katya"), tmp_path / "runs")
+    two = Run.create(Recipe(phrase="hey katya", mined=elsewhere), tmp_path / "runs")
+    third = Run.create(Recipe(phrase="hey katya", seed=3), tmp_path / "runs")
+    other = Run.create(Recipe(phrase="computer"), tmp_path / "runs")
+    say(one.folder / "mined", "negative", 2, 3)
+    say(third.folder / "mined", "phrase", 4)
+    say(other.folder / "mined", "negative", 9)
+    found = captured(one, two)
+    assert {int(name, 16): label for name, (_, label) in found.items()} == {
+        1: "negative", 2: "negative", 3: "negative", 4: "phrase",
+    }  # fmt: skip
+    assert all(path.is_file() for path, _ in found.values())
+    say(two.folder / "mined", None, 5)
+    assert len(captured(one, two)) == 4, "what has no label says nothing"
+    say(two.folder / "mined", "negative", 6, seconds=0.1)
+    assert len(captured(one, two)) == 4, "too short to be judged"
+    say(two.folder / "mined", "negative", 4)
+    with pytest.raises(InputError, match="a sound has two labels"):
+        captured(one, two)
