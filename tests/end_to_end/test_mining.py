@@ -25,6 +25,7 @@ from wakewright.core.errors import InputError, RecipeError, RunError
 from wakewright.core.manifest import Manifest
 from wakewright.core.mined import Mined
 from wakewright.core.progress import Progress
+from wakewright.core.recipe import Mined as Settings
 from wakewright.core.run import Run
 from wakewright.detect.detector import Detector
 from wakewright.evaluate import promotion
@@ -166,6 +167,7 @@ def test_it_is_held_against_the_old_one_and_takes_its_place_or_not(
     learnt = groups["mined, not the phrase, learnt by the new run"]
     assert learnt.old_total == len(Mined.open(old.folder).labelled("negative"))
     assert "held-out voices, as at home" in groups
+    assert decision.remarks == ()
     assert status == (0 if decision.promoted else 1)
     assert current.current(phrase) == (fresh.folder if decision.promoted else old.folder)
     assert ("promoted: " in out) is decision.promoted
@@ -253,6 +255,11 @@ def test_a_mistake_in_what_is_measured_on_is_refused_before_anything_begins(
     assert "kept for validation or the test" in err
     assert held in err
     assert not (tmp_path / "runs").exists()
+    by_hand = old.recipe.model_copy(update={"mined": Settings(paths=(str(copy),))})
+    with pytest.raises(RecipeError, match="kept for validation or the test"):
+        pipeline.train(by_hand, output_dir=tmp_path / "by-hand", progress=Progress(quiet=True))
+    (begun,) = Run.all(tmp_path / "by-hand")
+    assert not (begun / "manifest-train.jsonl").exists()
     for words, said in (
         (["train", "hey katya", "--mined"], "--mined names no folder"),
         (["train", "hey katya", "--mined", str(tmp_path / "gone")], "nothing was mined at"),

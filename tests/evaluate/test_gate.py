@@ -9,11 +9,12 @@ import pytest
 
 from wakewright.core.audio import write_wav
 from wakewright.core.errors import InputError
+from wakewright.core.manifest import Manifest
 from wakewright.core.mined import Found, Label, Mined
 from wakewright.core.recipe import Mined as Settings
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
-from wakewright.evaluate.gate import captured, row
+from wakewright.evaluate.gate import _remarks, captured, row
 
 
 @pytest.mark.parametrize(
@@ -76,6 +77,13 @@ def test_everything_labelled_by_any_run_of_the_phrase_is_replayed_once(tmp_path:
     assert len(captured(one, two)) == 4, "what has no label says nothing"
     say(two.folder / "mined", "negative", 6, seconds=0.1)
     assert len(captured(one, two)) == 4, "too short to be judged"
+    gone = Run(two.folder, two.recipe.model_copy(update={"mined": Settings(paths=(str(tmp_path / "gone"),))}))
+    assert len(captured(one, gone)) == 3
+    for run in (one, gone):
+        Manifest().write(run.folder / "manifest-test.jsonl")
+    remarks = list(_remarks(one, gone, []))
+    assert remarks[0] == f"{tmp_path / 'gone'} is gone: what was captured there was not replayed."
+    assert remarks[1].startswith("Nothing captured has a label")
     say(two.folder / "mined", "negative", 4)
     with pytest.raises(InputError, match="a sound has two labels"):
         captured(one, two)

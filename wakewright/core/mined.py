@@ -61,15 +61,21 @@ class Mined:
     """It need not be there yet."""
 
     @classmethod
+    def at(cls, path: Path | str) -> Self | None:
+        """The mined folder at `path`, or in the run at `path`; None where neither is."""
+        path = Path(path).expanduser()
+        there = (folder for folder in (path, path / "mined") if (folder / "found.jsonl").is_file())
+        return next((cls(folder) for folder in there), None)
+
+    @classmethod
     def open(cls, path: Path | str) -> Self:
         """The mined folder at `path`, or in the run at `path`. Raises InputError where neither is."""
-        path = Path(path).expanduser()
-        for folder in (path, path / "mined"):
-            if (folder / "found.jsonl").is_file():
-                return cls(folder)
+        if (found := cls.at(path)) is not None:
+            return found
+        there = Path(path).expanduser().exists()
         raise InputError(
             f"nothing was mined at {path}",
-            got="no found.jsonl there, nor in a folder mined/ of it" if path.exists() else "no such folder",
+            got="no found.jsonl there, nor in a folder mined/ of it" if there else "no such folder",
             do="search audio without the phrase: wakewright mine RUN AUDIO",
         )
 

@@ -102,9 +102,7 @@ def captured(old: Run, new: Run) -> dict[str, tuple[Path, Label]]:
     Raises InputError for a sound that has two labels.
     """
     folders = {path.parent for run in (old, new) for path in _phrase_of(run).glob("*/mined/found.jsonl")}
-    for run in (old, new):
-        for path in run.recipe.mined.paths if run.recipe.mined else ():
-            folders.add(Mined.open(path).folder)
+    folders |= {mined.folder for path in _named(old, new) if (mined := Mined.at(path)) is not None}
     found: dict[str, tuple[Path, Label]] = {}
     for folder in sorted({folder.resolve() for folder in folders}):
         mined = Mined(folder)
@@ -120,6 +118,11 @@ def captured(old: Run, new: Run) -> dict[str, tuple[Path, Label]]:
                     do="label both alike: wakewright review DIR --label FILE",
                 )
     return found
+
+
+def _named(old: Run, new: Run) -> list[str]:
+    """The mined folders that the two have learnt from."""
+    return list(dict.fromkeys(path for run in (old, new) if run.recipe.mined for path in run.recipe.mined.paths))
 
 
 @functools.lru_cache(maxsize=2)
@@ -228,6 +231,9 @@ def _remarks(old: Run, new: Run, rows: Sequence[Row]) -> Iterable[str]:
     tests = [Manifest.read(run.require("manifest-test.jsonl")) for run in (old, new)]
     if tests[0].fingerprint() != tests[1].fingerprint():
         yield "The two test parts are not the same clips: voices, recordings or the version differ."
+    for path in _named(old, new):
+        if Mined.at(path) is None:
+            yield f"{path} is gone: what was captured there was not replayed."
     if not any(one.group.startswith("mined") for one in rows):
         yield "Nothing captured has a label, so what a home sounds like was not replayed."
 
