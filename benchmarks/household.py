@@ -41,7 +41,8 @@ class SoftEar:
     def hear(self, samples: Samples) -> Scores:
         """(n,) from a fresh start -> (steps,) smoothed scores."""
         self._detector.reset()
-        return self._detector.score(amplify(samples, self._level_db))
+        scores: Scores = self._detector.score(amplify(samples, self._level_db))
+        return scores
 
 
 def room_of(folder: Path, minutes: float, seed: int) -> Samples:
