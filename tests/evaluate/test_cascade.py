@@ -14,7 +14,8 @@ from wakewright.detect.cascade import Cascade
 from wakewright.detect.detector import Detector
 from wakewright.detect.judge import Judge
 from wakewright.detect.listener import Listener
-from wakewright.evaluate.cascade import PairEar
+from wakewright.evaluate.cascade import PairEar, Pairing, lowest
+from wakewright.evaluate.metrics import Operating
 
 
 def test_what_is_measured_is_what_the_cascade_does(exported: dict[str, Path], spoken: Manifest) -> None:
@@ -44,3 +45,15 @@ def test_what_is_measured_is_what_the_cascade_does(exported: dict[str, Path], sp
     confirmed = sorted(wakes[e.number] for e in events if e.kind == "confirmed")
     assert confirmed == np.flatnonzero(measured >= np.float32(confirm)).tolist()
     assert confirmed
+
+
+def test_the_lowest_trigger_catches_most_within_the_calls_that_are_allowed() -> None:
+    def pairing(trigger: float, calls: float, caught: float) -> Pairing:
+        return Pairing(trigger, calls, caught, 0.5, Operating(0.5, 0, 10, 0, 1.0))
+
+    # awake all the time at 0.1, too many calls at 0.3
+    tried = [pairing(0.7, 5, 0.9), pairing(0.1, 2, 0.0), pairing(0.3, 100, 1.0), pairing(0.4, 40, 0.98)]
+    tried.append(pairing(0.5, 20, 0.98))
+    assert lowest(tried, 60).trigger == 0.4
+    assert lowest(tried, 30).trigger == 0.5
+    assert lowest(tried, 10).trigger == 0.7

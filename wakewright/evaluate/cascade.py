@@ -157,6 +157,15 @@ def choose(
     return [best, *(pairing for pairing in pairings if pairing is not best)]
 
 
+def lowest(pairings: Sequence[Pairing], most_calls: float) -> Pairing:
+    """Of the pairings that call at most so often, the one whose trigger is lowest and that catches most words.
+
+    A Sentry that everything keeps awake wakes seldom too: far down it catches less.
+    """
+    allowed = [pairing for pairing in pairings if pairing.calls_per_hour <= most_calls]
+    return max(allowed, key=lambda pairing: (pairing.caught, -pairing.trigger))
+
+
 def _unknown_to(judge: Run, sentry: Run) -> Parts:
     known = {clip.path for clip in Manifest.read(judge.require("manifest-train.jsonl"))}
     validation = Manifest.read(sentry.require("manifest-validation.jsonl"))
