@@ -70,6 +70,25 @@ def load_part(path: Path | str, start_s: float, seconds: float) -> Samples:
     return resample(samples.mean(axis=1, dtype=np.float32), rate)
 
 
+def pieces(path: Path | str, seconds: float = 30.0) -> Iterator[tuple[NDArray[np.float32], int]]:
+    """A recording as it is stored, piece by piece: (n, channels) float32 of at most `seconds`, and its rate in Hz.
+
+    However long the file is, one piece is in memory. Raises AudioError as `load` does, where the fault is reached.
+    """
+    path = Path(path)
+    heard = 0
+    with _opened(path) as file:
+        declared, rate = file.frames, file.samplerate
+        while len(samples := file.read(round(seconds * rate), dtype="float32", always_2d=True)):
+            _refuse_not_finite(path, samples)
+            heard += len(samples)
+            yield samples, rate
+    if heard == 0:
+        raise _without_samples(path)
+    if heard < declared < _UNKNOWN_FRAMES:
+        raise _cut_off(path, f"{heard} of {declared} samples")
+
+
 def duration(path: Path | str) -> float:
     """Length of a recording in seconds, from its header: nothing is decoded.
 

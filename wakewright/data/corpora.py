@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from wakewright.core.audio import duration, find_audio, load, rms
@@ -126,10 +126,8 @@ def _scan_root(root: Path, kind: Kind) -> list[Clip]:
     if listings:
         return _fetched(root, kind, listings)
     files = find_audio(root)
-    by_folder = kind in ("speech", "rir") and len({file.parent for file in files}) >= MANY_FOLDERS
-    return [
-        _clip(file, kind, speaker=file.parent.name if by_folder else str(file), source=_name(root)) for file in files
-    ]
+    named = zip(files, speakers(files, kind), strict=True)
+    return [_clip(file, kind, speaker=speaker, source=name_of(root)) for file, speaker in named]
 
 
 def _fetched(root: Path, kind: Kind, listings: list[Path]) -> list[Clip]:
@@ -147,7 +145,17 @@ def _fetched(root: Path, kind: Kind, listings: list[Path]) -> list[Clip]:
     return sorted(clips, key=lambda clip: clip.path)
 
 
-def _name(root: Path) -> str:
+def speakers(files: Sequence[Path], kind: Kind) -> list[str]:
+    """Who or what is heard in each file below one root: the innermost folder's name where there are MANY_FOLDERS.
+
+    With fewer folders each file stands for itself, as noise and music always do.
+    """
+    by_folder = kind not in ("noise", "music") and len({file.parent for file in files}) >= MANY_FOLDERS
+    return [file.parent.name if by_folder else str(file) for file in files]
+
+
+def name_of(root: Path) -> str:
+    """What a source is called: the folder's name, or that of the folder a file lies in."""
     absolute = root.absolute()
     return (absolute if absolute.is_dir() else absolute.parent).name
 

@@ -88,7 +88,7 @@ def _cell(text: str) -> str:
     return f"{escape(head)}<small>{escape(rest)}</small>" if rest else escape(head)
 
 
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Cells are HTML already; the header is not."""
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
@@ -137,10 +137,10 @@ def _conditions(result: Result) -> str:
         quality.append([escape(c.name), f"{escape(head)}<small>{escape(rest)}</small>", eer, pauc])
     return (
         "<h2>Wake words missed</h2>"
-        + _table(["", "at the threshold", *(f"at {t:g} FA/h" for t in targets)], rows)
+        + html_table(["", "at the threshold", *(f"at {t:g} FA/h" for t in targets)], rows)
         + '<p class="muted">In small print: count, and 95 % interval in per cent; exact (Clopper-Pearson) at the '
         "threshold, bootstrap over sources at a false-accept rate. FA/h: false accepts per hour.</p>"
-        + _table(["", "from end of word to detection", "equal error rate", "pAUC, FPR below 10 %"], quality)
+        + html_table(["", "from end of word to detection", "equal error rate", "pAUC, FPR below 10 %"], quality)
     )
 
 
@@ -177,7 +177,7 @@ def _det(result: Result) -> str:
 def _silences(result: Result) -> str:
     """False accepts by kind of sound."""
     rows = [[escape(s.name), _cell(rate_text(s.false_accepts)), hours(s.real_hours)] for s in result.silences]
-    return "<h2>False accepts</h2>" + _table(["", "at the threshold", "real recordings"], rows)
+    return "<h2>False accepts</h2>" + html_table(["", "at the threshold", "real recordings"], rows)
 
 
 def _breakdowns(result: Result) -> str:
@@ -186,7 +186,7 @@ def _breakdowns(result: Result) -> str:
     for table in result.breakdowns:
         rows = [[escape(g.name), _cell(share_text(g.missed))] for g in table.groups]
         more = f'<p class="muted">{table.left_out} more, with fewer misses or none, are not shown.</p>'
-        parts.append(f"<div>{_table([table.label, 'missed'], rows)}{more if table.left_out else ''}</div>")
+        parts.append(f"<div>{html_table([table.label, 'missed'], rows)}{more if table.left_out else ''}</div>")
     name = escape(result.conditions[0].name)
     return f'<h2>Missed, {name}, by group</h2><div class="charts">{"".join(parts)}</div>' if parts else ""
 
@@ -197,7 +197,7 @@ def _confusions(result: Result) -> str:
     if table is None:
         return ""
     rows = [[escape(g.name), _cell(share_text(g.missed))] for g in table.groups]
-    told = _table(["near miss", "wakes it"], rows) if rows else ""
+    told = html_table(["near miss", "wakes it"], rows) if rows else ""
     rest = f"{table.left_out} {'more' if rows else 'near misses'} are not shown: they wake it as seldom, or never."
     said = "Said by synthetic voices that it did not learn from, where there were enough."
     more = f'<p class="muted">{rest + " " if table.left_out else ""}{said}</p>'
@@ -209,7 +209,7 @@ def _worst(result: Result) -> str:
     if not result.worst:
         return ""
     rows = [[escape(s.name), _cell(rate_text(s.false_accepts))] for s in result.worst]
-    return "<h2>Where the false accepts come from</h2>" + _table(["source", "false accepts"], rows)
+    return "<h2>Where the false accepts come from</h2>" + html_table(["source", "false accepts"], rows)
 
 
 def _scores(result: Result) -> str:
@@ -239,7 +239,7 @@ def _forms(result: Result) -> str:
         return ""
     rows = [[escape(form.name), f"{100 * form.missed:.1f} %"] for form in result.forms]
     note = "The same weights over the same validation words; mean at once, twice and four times the target rate."
-    return f'<h2>What int8 costs</h2>{_table(["", "missed"], rows)}<p class="muted">{note}</p>'
+    return f'<h2>What int8 costs</h2>{html_table(["", "missed"], rows)}<p class="muted">{note}</p>'
 
 
 def _history(result: Result) -> str:
@@ -277,7 +277,7 @@ def _licences(result: Result) -> str:
     if not result.licences:
         return ""
     rows = [[escape(one.source), escape(one.licence), str(one.clips or "")] for one in result.licences]
-    return "<h2>Licences of what it learnt from</h2>" + _table(["source", "licence", "clips"], rows)
+    return "<h2>Licences of what it learnt from</h2>" + html_table(["source", "licence", "clips"], rows)
 
 
 def _recipe(recipe: str) -> str:

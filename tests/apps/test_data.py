@@ -1,0 +1,135 @@
+"""`wakewright data`: what it writes, what it says, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from wakewright.apps.cli import main
+from wakewright.core.manifest import Manifest
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def hiss(path: Path, seed: int, level: float = 0.1, seconds: float = 1.0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    size = round(seconds * 16_000)
+    swell = np.sin(np.pi * np.arange(size) / size)
+    soundfile.write(path, np.random.default_rng(seed).standard_normal(size) * level * swell, 16_000)
+    return path
+
+
+@pytest.fixture
+def recordings(tmp_path: Path) -> Path:
+    """Two positives, three negatives: one of them silent, one a copy; and a file that is no sound."""
+    root = tmp_path / "mine"
+    for i in range(2):
+        hiss(root / "positive" / f"{i}.wav", i)
+    first = hiss(root / "negative" / "a <b>.wav", 7)
+    hiss(root / "negative" / "quiet.wav", 8, level=1e-5)
+    (root / "negative" / "copy.wav").write_bytes(first.read_bytes())
+    (root / "negative" / "text.wav").write_text("not sound")
+    return root
+
+
+def test_import_check_quarantine_and_import_again(recordings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["data", "import", "mine", "--workers", "1"]
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert f"left out, cannot be read: {recordings}/negative/text.wav: Format not recognised" in out
+    assert "mine.jsonl: 5 clips, 0.00 h (2 positive, 3 speech); 6 files read" in out
+    assert len(Manifest.read("mine.jsonl")) == 5
+
+    assert main(["data", "check", "mine.jsonl", "--workers", "1", "--quarantine"]) == 1
+    out = capsys.readouterr().out
+    assert "silent: 1\n" in out
+    assert "the same recording twice: 1\n" in out
+    assert "2 of 5 clips have a fault" in out
+    assert "mine.quarantine.jsonl: 2 clips, left out by the next import to mine.jsonl" in out
+    assert len(Manifest.read("mine.jsonl")) == 5
+    page = Path("mine-health/index.html").read_text(encoding="utf-8")
+    assert "a &lt;b&gt;.wav" in page
+    assert "<b>.wav" not in page
+    assert 'src="sounds/000.wav"' in page
+    assert "http" not in page
+    sounds = sorted(Path("mine-health/sounds").iterdir())
+    assert [soundfile.info(str(s)).samplerate for s in sounds] == [16_000] * 3
+    kept = json.loads(Path("mine-health/health.json").read_text(encoding="utf-8"))
+    assert kept["faults"] == {"silent": 1, "duplicate": 1}
+
+    assert main(words) == 0
+    out = capsys.readouterr().out
+    assert "left out, in mine.quarantine.jsonl: 2" in out
+    assert "3 clips" in out
+    assert "0 files read" in out
+    assert main(["data", "check", "mine.jsonl", "--workers", "1", "--quarantine"]) == 0
+    assert "3 clips, no fault" in capsys.readouterr().out
+    assert main(words) == 0
+    assert "left out, in mine.quarantine.jsonl: 2" in capsys.readouterr().out
+
+
+def test_a_folder_is_checked_where_it_lies_and_answers_json(
+    recordings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {f: f.stat().st_mtime_ns for f in recordings.rglob("*")}
+    assert main(["data", "check", "mine", "--json", "--workers", "1", "--out", "report"]) == 1
+    told = json.loads(capsys.readouterr().out)
+    assert told["faults"] == {"unreadable": 1, "silent": 1, "duplicate": 1}
+    assert {f.stat().st_mtime_ns for f in recordings.rglob("*")} == set(before.values())
+    assert (told["clips"], told["licences"]) == (5, {"": 5})
+    assert {Path(f["path"]).name for f in told["findings"]} >= {"text.wav", "quiet.wav"}
+    assert Path("report/index.html").is_file()
+
+
+def test_speakers_in_two_manifests_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for part, seeds in (("train", range(4)), ("test", range(10, 14))):
+        for who, seed in zip("abcd" if part == "train" else "dxyz", seeds, strict=True):
+            hiss(tmp_path / part / "positive" / who / "1.wav", seed)
+        assert main(["data", "import", part, "--workers", "1"]) == 0
+    assert main(["data", "check", "train.jsonl", "test.jsonl", "--workers", "1"]) == 1
+    out = capsys.readouterr().out
+    assert "speakers in two parts: 1\n" in out
+    assert "positive/d/1.wav: d is in train too, with 1 clips" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["import", "nowhere"], "no audio at"),
+        (["import", "mine", "--layout", "tree"], "--layout names none that is known\n  got: tree"),
+        (["import", "mine", "--map", "positive"], "--map takes NAME=VALUE\n  got: positive"),
+        (["import", "mine", "--columns", "path=file"], "--columns needs a table\n  got: no --csv"),
+        (["import", "mine", "--csv", "none.csv"], "no table at none.csv"),
+        (["import", "mine", "--out", "mine"], "mine cannot be written\n  got: a folder"),
+        (["check", "nowhere"], "no audio at"),
+        (["check", "mine", "--quarantine"], "a quarantine lies beside a manifest\n  got: a folder"),
+        (["check", "mine", "--judge", "nowhere"], "nowhere"),
+        (["check", "empty.jsonl"], "empty.jsonl has no clip to look at"),
+        (["check", "mine/negative/text.wav"], "text.wav, line 1, is not a clip"),
+    ],
+)
+def test_bad_input_ends_with_2(
+    words: list[str], said: str, recordings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty.jsonl").touch()
+    assert main(["data", *words]) == 2
+    err = capsys.readouterr().err
+    assert said in err
+    assert "\n  do:  " in err
+
+
+def test_help_says_how_the_quarantine_is_used() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "wakewright", "data", "check", "--help"], capture_output=True, text=True, check=True
+    )
+    assert "MANIFEST.quarantine.jsonl" in done.stdout.replace("\n", "")
+    assert "import to the same manifest again" in " ".join(done.stdout.split())

@@ -1,0 +1,150 @@
+"""What the place of a recording says about it, and what is said when it says nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from wakewright.core.errors import AudioError, InputError
+from wakewright.data import layouts, tables
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(b"x")
+    return root
+
+
+def told(found: list[layouts.Found], root: Path) -> dict[str, tuple[str, str]]:
+    return {f.path.relative_to(root).as_posix(): (f.kind, f.speaker) for f in found}
+
+
+def test_folders_within_positives_are_speakers_when_there_are_many(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"wake-words/{who}/1.wav" for who in "abcd"), *(f"Negatives/{who}/1.wav" for who in "ab"))
+    found = told(layouts.find(tmp_path), tmp_path)
+    assert found["wake-words/b/1.wav"] == ("positive", "b")
+    assert found["Negatives/b/1.wav"] == ("speech", str(tmp_path / "Negatives/b/1.wav"))
+
+
+def test_parts_are_told_by_their_folders(tmp_path: Path) -> None:
+    touch(tmp_path, "train/positive/1.wav", "dev/positive/2.wav", "test/negative/3.wav")
+    assert [(f.path.name, f.part) for f in layouts.find(tmp_path)] == [
+        ("2.wav", "validation"),
+        ("3.wav", "test"),
+        ("1.wav", "train"),
+    ]
+
+
+def test_a_mapping_comes_before_names_and_the_deepest_wins(tmp_path: Path) -> None:
+    touch(tmp_path, "ok/1.wav", "ok/bad/2.wav", "negative/3.wav", "junk/4.wav", "5.wav")
+    mapping = {"ok": "positive", "ok/bad": "hard_negative", "junk": "skip", ".": "noise"}
+    found = told(layouts.find(tmp_path, mapping=mapping), tmp_path)
+    assert {name: kind for name, (kind, _) in found.items()} == {
+        "ok/1.wav": "positive",
+        "ok/bad/2.wav": "near_miss",
+        "negative/3.wav": "speech",
+        "5.wav": "noise",
+    }
+
+
+def test_nothing_is_guessed(tmp_path: Path) -> None:
+    touch(tmp_path, "positive/1.wav", "stuff/2.wav", "3.wav")
+    with pytest.raises(
+        InputError, match=r"nobody knows what is in some folders .*\n  got: \., stuff\n.*--map \.=positive"
+    ):
+        layouts.find(tmp_path)
+    with pytest.raises(InputError, match="--map stuff names no kind of clip\n  got: loud"):
+        layouts.find(tmp_path, mapping={"stuff": "loud"})
+    with pytest.raises(InputError, match="--map names folders without audio\n  got: stough"):
+        layouts.find(tmp_path, mapping={"stough": "noise", "stuff": "noise", ".": "noise"})
+    with pytest.raises(AudioError, match="no audio at"):
+        layouts.find(tmp_path / "nowhere")
+
+
+def test_speech_commands(tmp_path: Path) -> None:
+    touch(
+        tmp_path, "yes/0a7c_nohash_0.wav", "yes/0a7c_nohash_1.wav", "no/1b_nohash_0.wav", "_background_noise_/a.wav"
+    )
+    found = layouts.find(tmp_path, phrase="Yes")
+    assert {(f.path.name, f.kind, f.speaker, f.text, f.licence) for f in found if "nohash" in f.path.name} == {
+        ("0a7c_nohash_0.wav", "positive", "0a7c", "yes", "CC-BY-4.0"),
+        ("0a7c_nohash_1.wav", "positive", "0a7c", "yes", "CC-BY-4.0"),
+        ("1b_nohash_0.wav", "speech", "1b", "no", "CC-BY-4.0"),
+    }
+    assert [f.kind for f in found if f.path.name == "a.wav"] == ["noise"]
+    assert {f.kind for f in layouts.find(tmp_path)} == {"speech", "noise"}
+    with pytest.raises(InputError, match="has no folder of the phrase\n  got: 'maybe'; there are no, yes"):
+        layouts.find(tmp_path, phrase="maybe")
+
+
+TABLE = (
+    "client_id\tpath\tsentence\tup_votes\n"
+    "c1\ta.mp3\tHey Katya!\t2\n"
+    'c2\tb.mp3\tOh "hey katya, come\t2\n'
+    "c1\tc.mp3\tBread.\t2\n"
+)
+
+
+def test_common_voice(tmp_path: Path) -> None:
+    (tmp_path / "validated.tsv").write_text(TABLE, encoding="utf-8")
+    found = layouts.find(tmp_path, phrase="hey katya")
+    assert [(f.path.name, f.kind, f.speaker, f.text, f.licence) for f in found] == [
+        ("a.mp3", "positive", "c1", "Hey Katya!", "CC0-1.0"),
+        ("c.mp3", "speech", "c1", "Bread.", "CC0-1.0"),
+    ]
+    assert {f.path.parent.name for f in found} == {"clips"}
+    assert len(layouts.find(tmp_path)) == 3
+    (tmp_path / "validated.tsv").write_text("path\tsentence\na.mp3\tx\n")
+    with pytest.raises(InputError, match="not that of a Common Voice release\n  got: no client_id in line 2"):
+        layouts.find(tmp_path)
+    (tmp_path / "validated.tsv").write_text("client_id\tpath\tsentence\n")
+    with pytest.raises(InputError, match="lists no recording"):
+        layouts.find(tmp_path)
+    with pytest.raises(InputError, match="no table at"):
+        layouts.find(tmp_path / "nowhere", "common-voice")
+
+
+def test_a_table_with_names_of_its_own(tmp_path: Path) -> None:
+    table = tmp_path / "list.csv"
+    table.write_text(
+        'file,class,who,said\na.wav,ww,Ann,hey katya\nb.wav,0,Bob,"no, thanks"\nb.wav,0,Bob,again\nc.wav,x,,\n'
+    )
+    columns = {"path": "file", "kind": "class", "speaker": "who", "text": "said"}
+    found = tables.listed(tmp_path, table, columns, {"ww": "positive", "0": "negative", "x": "skip"}, "CC0-1.0")
+    assert [(f.path, f.kind, f.speaker, f.text, f.licence) for f in found] == [
+        (tmp_path / "a.wav", "positive", "Ann", "hey katya", "CC0-1.0"),
+        (tmp_path / "b.wav", "speech", "Bob", "no, thanks", "CC0-1.0"),
+    ]
+    lines = tmp_path / "list.jsonl"
+    lines.write_text(
+        '{"path": "a.wav", "kind": "positive", "licence": "MIT"}\n\n{"path": "b.wav", "kind": "noise"}\n'
+    )
+    assert [(f.kind, f.licence) for f in tables.listed(tmp_path, lines, {}, {}, "")] == [
+        ("positive", "MIT"),
+        ("noise", ""),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "said"),
+    [
+        (
+            "file,kind\na.wav,positive\n",
+            {},
+            "has no column for the path of a clip\n  got: 'path'; there are file, kind",
+        ),
+        ("path,kind\na.wav,loud\n", {}, "line 2, with no --map loud=KIND for it, names no kind of clip\n  got: loud"),
+        ("path,kind\n,positive\n", {}, "line 2, names no file"),
+        ("path,kind\na.wav,skip\n", {}, "lists no recording"),
+        ("path,kind\na.wav,positive\n", {"who": "x"}, "--columns names what a clip does not have\n  got: who"),
+        ("path,kind\na.wav,positive\n", {"speaker": "who"}, "has no column for the speaker of a clip\n  got: 'who'"),
+        ("path,kind\n\xff\x00", {}, "cannot be read as a table"),
+    ],
+)
+def test_a_table_that_cannot_be_used(tmp_path: Path, text: str, columns: dict[str, str], said: str) -> None:
+    (tmp_path / "list.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError) as caught:
+        tables.listed(tmp_path, tmp_path / "list.csv", columns, {})
+    assert said in str(caught.value)

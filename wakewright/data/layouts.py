@@ -1,0 +1,174 @@
+"""How people lay out recordings: folders by kind, Common Voice, Speech Commands. What is found is not opened yet."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from wakewright.core.audio import find_audio
+from wakewright.core.errors import InputError
+from wakewright.core.manifest import Kind
+from wakewright.data.corpora import name_of, speakers
+
+Layout = Literal["auto", "folders", "common-voice", "speech-commands"]
+SKIP = "skip"
+"""Said instead of a kind: leave this folder out."""
+
+_SPELLINGS: dict[Kind, str] = {
+    "positive": "positive positives pos wake_word wake_words wakeword wakewords keyword keywords target targets",
+    "near_miss": "near_miss near_misses hard_negative hard_negatives confusable confusables adversarial similar",
+    "speech": "negative negatives neg speech other others non_wakeword not_wake_word not_wakeword unknown voices",
+    "noise": "noise noises background backgrounds background_noise ambient ambience environment",
+    "music": "music",
+    "rir": "rir rirs impulse_response impulse_responses room_impulse_responses rooms",
+}
+KIND_OF: dict[str, Kind] = {name: kind for kind, names in _SPELLINGS.items() for name in names.split()}
+"""Folder names, in lower case with _ between words, by what they say about the clips in them."""
+PARTS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
+    **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
+}
+"""Folder names that divide a set into parts."""
+COMMON_VOICE_LICENCE = "CC0-1.0"
+SPEECH_COMMANDS_LICENCE = "CC-BY-4.0"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Found:
+    """A file and what its place says about it."""
+
+    path: Path
+    kind: Kind
+    speaker: str
+    source: str
+    text: str = ""
+    licence: str = ""
+    part: str = ""
+    """train, validation or test where the folders say so, else empty."""
+
+
+def plain(name: str) -> str:
+    """A folder's name or a text, in lower case, with one _ where something other than a letter or digit stands."""
+    return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
+
+
+def kind_named(name: str, where: str) -> Kind | None:
+    """The kind that a word of the user means; None for SKIP. Raises InputError for another."""
+    if plain(name) == SKIP:
+        return None
+    kind = KIND_OF.get(plain(name))
+    if kind is None:
+        raise InputError(
+            f"{where} names no kind of clip",
+            got=name or "nothing",
+            do=f"write one of: positive, negative, near_miss, noise, music, rir, {SKIP}",
+        )
+    return kind
+
+
+def find(
+    folder: Path,
+    layout: Layout = "auto",
+    *,
+    mapping: Mapping[str, str] | None = None,
+    phrase: str = "",
+    licence: str = "",
+) -> list[Found]:
+    """Every recording below `folder`, with what it is for, sorted by path; no file is opened but a table.
+
+    `mapping` says what folders are, by their path below `folder`, before their names do; that of `.` holds where
+    nothing else does. `phrase` makes the clips of
+    Common Voice and Speech Commands that say it positives. Raises InputError for a folder that nothing is known of,
+    AudioError where there is no audio.
+    """
+    folder = folder.expanduser().absolute()
+    if layout == "common-voice" or (layout == "auto" and not mapping and (folder / "validated.tsv").is_file()):
+        from wakewright.data.tables import common_voice
+
+        return common_voice(folder, phrase)
+    files = find_audio(folder)
+    if layout == "speech-commands" or (layout == "auto" and not mapping and any("_nohash_" in f.name for f in files)):
+        return _speech_commands(folder, files, phrase)
+    return _folders(folder, files, mapping or {}, licence)
+
+
+def _folders(folder: Path, files: Sequence[Path], mapping: Mapping[str, str], licence: str) -> list[Found]:
+    wishes = {"/".join(Path(key).parts) or ".": kind_named(value, f"--map {key}") for key, value in mapping.items()}
+    unused, unknown = set(wishes), set()
+    together: dict[tuple[str, Kind, Path], list[Path]] = defaultdict(list)
+    for file in files:
+        below = file.relative_to(folder).parts[:-1]
+        part, rest = _part(below)
+        named = len(below) - len(rest) + 1 if _kind(rest) else 0
+        depth = next((d for d in range(len(below), 0, -1) if "/".join(below[:d]) in wishes), named)
+        wish = "/".join(below[:depth]) or "."
+        if wish not in wishes and not named:
+            unknown.add("/".join(below[: len(below) - len(rest) + 1]) or ".")
+            continue
+        unused.discard(wish)
+        kind = wishes[wish] if wish in wishes else _kind(rest)
+        if kind is not None:
+            together[part, kind, folder.joinpath(*below[:depth])].append(file)
+    if unknown or unused:
+        raise _unclear(folder, sorted(unknown), sorted(unused))
+    found = [
+        Found(file, kind, speaker, name_of(folder), licence=licence, part=part)
+        for (part, kind, _), group in together.items()
+        for file, speaker in zip(group, speakers(group, kind), strict=True)
+    ]
+    return sorted(found, key=lambda f: f.path)
+
+
+def _part(below: Sequence[str]) -> tuple[str, Sequence[str]]:
+    part = PARTS.get(plain(below[0]), "") if below else ""
+    return part, below[1:] if part else below
+
+
+def _kind(below: Sequence[str]) -> Kind | None:
+    """What the names of the folders from the set's root inwards say; speech or music within a background is that."""
+    kind = KIND_OF.get(plain(below[0])) if below else None
+    if kind == "noise":
+        inner = (KIND_OF.get(plain(name)) for name in below[1:])
+        return next((k for k in inner if k in ("speech", "music")), "noise")
+    return kind
+
+
+def _unclear(folder: Path, unknown: Sequence[str], unused: Sequence[str]) -> InputError:
+    if unused:
+        return InputError(
+            "--map names folders without audio",
+            got=", ".join(unused),
+            do=f"write the path of a folder below {folder}, or . for itself",
+        )
+    first = unknown[0]
+    return InputError(
+        f"nobody knows what is in some folders of {folder}",
+        got=", ".join(unknown[:10]) + (f" and {len(unknown) - 10} more" if len(unknown) > 10 else ""),
+        do=f"say it: --map {first}=positive (or negative, near_miss, noise, music, rir, {SKIP})",
+    )
+
+
+def _speech_commands(folder: Path, files: Iterable[Path], phrase: str) -> list[Found]:
+    """Folders by word; the speaker is the hash before _nohash_ in a file's name."""
+    found, source, wanted = [], name_of(folder), plain(phrase)
+    for file in files:
+        inside = file.relative_to(folder).parts[:-1]
+        word = inside[0] if inside else ""
+        if plain(word) == "background_noise":
+            found.append(Found(file, "noise", str(file), source, licence=SPEECH_COMMANDS_LICENCE))
+            continue
+        speaker, known, _ = file.name.partition("_nohash_")
+        kind: Kind = "positive" if wanted and plain(word) == wanted else "speech"
+        found.append(Found(file, kind, speaker if known else str(file), source, word, SPEECH_COMMANDS_LICENCE))
+    if wanted and not any(f.kind == "positive" for f in found):
+        raise InputError(
+            f"{folder} has no folder of the phrase",
+            got=f"{phrase!r}; there are " + ", ".join(sorted({f.text for f in found if f.text})[:40]),
+            do="name one of these with --phrase, or leave it out",
+        )
+    return found
