@@ -13,6 +13,8 @@ import soundfile
 
 from wakewright.apps.cli import main
 from wakewright.core.manifest import Manifest
+from wakewright.core.recipe import Background
+from wakewright.data import corpora
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +77,21 @@ def test_import_check_quarantine_and_import_again(recordings: Path, capsys: pyte
     assert "3 clips, no fault" in capsys.readouterr().out
     assert main(words) == 0
     assert "left out, in mine.quarantine.jsonl: 2" in capsys.readouterr().out
+
+
+def test_a_training_reads_the_manifest_that_lies_in_the_folder(recordings: Path) -> None:
+    def speech() -> dict[str, str]:
+        clips = corpora.scan(Background(speech=("mine",)))
+        return {Path(clip.path).name: clip.licence for clip in clips if clip.kind == "speech"}
+
+    words = ["data", "import", "mine", "--out", "mine/clips.jsonl", "--workers", "1"]
+    assert main([*words, "--licence", "CC0-1.0"]) == 0
+    assert speech() == dict.fromkeys(("a <b>.wav", "copy.wav", "quiet.wav"), "CC0-1.0")
+    assert main(["data", "check", "mine/clips.jsonl", "--quarantine", "--workers", "1"]) == 1
+    assert main(words) == 0
+    left = speech()
+    assert "quiet.wav" not in left
+    assert len(left) == 1
 
 
 def test_a_folder_is_checked_where_it_lies_and_answers_json(

@@ -133,7 +133,7 @@ def look(sources: Sequence[Source], wish: Wish, say: Say) -> int:
         asks=asks,
     )
     page = health_page.write(found, report, ", ".join(source.folder.name for source in sources))
-    write_json(report / "health.json", health_page.as_json(found))
+    write_json(report / layouts.REPORT, health_page.as_json(found))
     if wish.as_json:
         say(json.dumps(health_page.as_json(found), ensure_ascii=False))
     else:

@@ -52,6 +52,10 @@ class Found:
     """train, validation or test where the folders say so, else empty."""
 
 
+REPORT = "health.json"
+"""A folder with this file is a report of the health check, and holds copies of the worst clips."""
+
+
 def plain(name: str) -> str:
     """A folder's name or a text, in lower case, with one _ where something other than a letter or digit stands."""
     return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
@@ -82,16 +86,17 @@ def find(
     """Every recording below `folder`, with what it is for, sorted by path; no file is opened but a table.
 
     `mapping` says what folders are, by their path below `folder`, before their names do; that of `.` holds where
-    nothing else does. `phrase` makes the clips of
-    Common Voice and Speech Commands that say it positives. Raises InputError for a folder that nothing is known of,
-    AudioError where there is no audio.
+    nothing else does. `phrase` makes the clips of Common Voice and Speech Commands that say it positives. The copies
+    in a report of the health check are left out. Raises InputError for a folder that nothing is known of, AudioError
+    where there is no audio.
     """
     folder = folder.expanduser().absolute()
     if layout == "common-voice" or (layout == "auto" and not mapping and (folder / "validated.tsv").is_file()):
         from wakewright.data.tables import common_voice
 
         return common_voice(folder, phrase)
-    files = find_audio(folder)
+    reports = {path.parent for path in folder.rglob(REPORT)}
+    files = [file for file in find_audio(folder) if reports.isdisjoint(file.parents)]
     if layout == "speech-commands" or (layout == "auto" and not mapping and any("_nohash_" in f.name for f in files)):
         return _speech_commands(folder, files, phrase)
     return _folders(folder, files, mapping or {}, licence)
