@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from wakewright.evaluate.gate import _remarks, captured, row
 
 from wakewright.core.audio import write_wav
 from wakewright.core.errors import InputError
@@ -15,6 +14,7 @@ from wakewright.core.mined import Found, Label, Mined
 from wakewright.core.recipe import Mined as Settings
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
+from wakewright.evaluate.promotion import _remarks, captured, row
 
 
 @pytest.mark.parametrize(
