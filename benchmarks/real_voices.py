@@ -185,33 +185,27 @@ def run_cell(
 
 
 def run_pair(cell: Cell, speech: Path, out: Path) -> None:
-    """Put the runs of two cells together, as `wakewright cascade` does, and measure them, unless it is done.
-
-    Twice: with the thresholds chosen, and with the lowest trigger that calls the Judge no more than CALLS times an
-    hour of validation speech, for a curve of which the Sentry loses as little as it may.
-    """
-    places = [out / f"{cell.name}{name}.json" for name in ("", "-often")]
-    if all(path.exists() for path in places):
+    """Put the runs of two cells together, as `wakewright cascade` does, and measure them, unless it is done."""
+    path = out / f"{cell.name}.json"
+    if path.exists():
         return
     sentry, judge = (
         Run.latest(out / "runs" / dataclasses.replace(cell, model=model).name) for model in cell.model.split("+")
     )
     settings = Cascade()
-    pairings = pairs.choose(sentry, judge, settings=settings, fa_per_hour=0.5, most_calls=CALLS, progress=Progress())
-    often = pairs.lowest(pairings, CALLS)
+    chosen = pairs.choose(sentry, judge, settings=settings, fa_per_hour=0.5, most_calls=CALLS, progress=Progress())
+    pairs.table(chosen, print)
     material = real.read_material(speech, cell.word, apart=APART)
     workers = sentry.recipe.engine.workers
-    for path, pairing, name in zip(places, (pairings[0], often), ("", ", called often"), strict=True):
-        heard = measure_pair(material, sentry.folder, judge.folder, pairing.trigger, settings, workers=workers)
-        wakes = latency(heard.words["as recorded"], pairs.CALLED / 2)
-        about = dataclasses.asdict(cell) | {
-            "model": cell.model + name,
-            "trigger": pairing.trigger,
-            "calls_per_hour": pairs.calls_per_hour(heard.others["speech"]),
-            "confirmed_at": heard.confirmed_at(pairing.confirm, settings.asks),
-            "wake_s": None if wakes is None else wakes.median_s,
-        }
-        write_json(path, about | figures(heard.words, heard.others, pairing.confirm))
+    heard = measure_pair(material, sentry.folder, judge.folder, chosen.trigger, settings, workers=workers)
+    wakes = latency(heard.words["as recorded"], pairs.CALLED / 2)
+    about = dataclasses.asdict(cell) | {
+        "trigger": chosen.trigger,
+        "calls_per_hour": pairs.calls_per_hour(heard.others["speech"]),
+        "confirmed_at": heard.confirmed_at(chosen.confirm, settings.asks),
+        "wake_s": None if wakes is None else wakes.median_s,
+    }
+    write_json(path, about | figures(heard.words, heard.others, chosen.confirm))
 
 
 def measured(folder: Path, material: real.Material, run: Run) -> dict[str, object]:

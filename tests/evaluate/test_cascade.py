@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from wakewright.core.audio import Samples, load
+from wakewright.core.errors import InputError
 from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Cascade as Settings
 from wakewright.detect.cascade import Cascade
 from wakewright.detect.detector import Detector
 from wakewright.detect.judge import Judge
 from wakewright.detect.listener import Listener
-from wakewright.evaluate.cascade import PairEar, Pairing, lowest
-from wakewright.evaluate.metrics import Operating
+from wakewright.evaluate.cascade import PairEar, Tried, lowest
 
 
 def test_what_is_measured_is_what_the_cascade_does(exported: dict[str, Path], spoken: Manifest) -> None:
@@ -48,12 +48,19 @@ def test_what_is_measured_is_what_the_cascade_does(exported: dict[str, Path], sp
 
 
 def test_the_lowest_trigger_catches_most_within_the_calls_that_are_allowed() -> None:
-    def pairing(trigger: float, calls: float, caught: float) -> Pairing:
-        return Pairing(trigger, calls, caught, 0.5, Operating(0.5, 0, 10, 0, 1.0))
-
     # awake all the time at 0.1, too many calls at 0.3
-    tried = [pairing(0.7, 5, 0.9), pairing(0.1, 2, 0.0), pairing(0.3, 100, 1.0), pairing(0.4, 40, 0.98)]
-    tried.append(pairing(0.5, 20, 0.98))
+    tried = [Tried(0.7, 5, 0.9), Tried(0.1, 2, 0.0), Tried(0.3, 100, 1.0), Tried(0.4, 40, 0.98), Tried(0.5, 20, 0.98)]
     assert lowest(tried, 60).trigger == 0.4
     assert lowest(tried, 30).trigger == 0.5
     assert lowest(tried, 10).trigger == 0.7
+    with pytest.raises(InputError, match=r"wakes too often at any trigger\n  got: 2 an hour at least, where 1 are"):
+        lowest(tried, 1)
+
+
+def test_wakes_without_a_judge_are_those_that_it_is_asked_about(exported: dict[str, Path], spoken: Manifest) -> None:
+    folder = exported["speech_embedding"]
+    sound = np.concatenate([np.zeros(40000, np.float32), *(load(clip.path) for clip in list(spoken)[:4])])
+    trigger = float(np.quantile(Detector.load(folder).score(sound), 0.8))
+    ear = PairEar(Detector.load(folder), Judge.load(folder), Settings())
+    for asked, woke in zip(ear.hear_at(sound, (trigger, 0.99)), ear.wakes_at(sound, (trigger, 0.99)), strict=True):
+        np.testing.assert_array_equal(asked > 0, woke > 0)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -29,7 +30,7 @@ from wakewright.detect.judge import Judge
 from wakewright.detect.policy import PolicyState
 from wakewright.evaluate import hear
 from wakewright.evaluate.calibrate import calibrate
-from wakewright.evaluate.metrics import Negatives, Operating, Scores, allowed_count, det_curve
+from wakewright.evaluate.metrics import Negatives, Operating, Scores, Trial, allowed_count, det_curve
 
 TRIGGERS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Scores at which a Sentry might wake."""
@@ -78,6 +79,18 @@ class PairEar:
             found.append(scores)
         return found
 
+    def wakes_at(self, samples: Samples, triggers: Sequence[float]) -> list[Scores]:
+        """(n,) from a fresh start -> for each trigger (steps,) 1 where the Sentry wakes; the Judge is not asked."""
+        self.sentry.reset()
+        frames = self.sentry.raw_scores(samples)
+        found = []
+        for trigger in triggers:
+            smoothed, fires = PolicyState(self.sentry.policy, self.hop_s * 1000, trigger).push(frames)
+            scores = np.zeros(len(smoothed), np.float32)
+            scores[[fire.step for fire in fires]] = 1.0
+            found.append(scores)
+        return found
+
     def _verdict(self, samples: Samples, step: int) -> float:
         end = round((self.first_step_s + step * self.hop_s) * SAMPLE_RATE)
         start = max(0, end - round(BEFORE_S * SAMPLE_RATE))
@@ -93,19 +106,28 @@ class PairEar:
         return max(found)
 
 
-@dataclasses.dataclass(frozen=True)
-class Pairing:
-    """One choice of the two thresholds, and what it does on the audio it was chosen on."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tried:
+    """What a trigger does on validation audio."""
 
     trigger: float
     calls_per_hour: float
     """Wakes per hour of sound without the phrase: what the Judge is asked."""
     caught: float
     """Share of the words that the Sentry wakes at."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Pairing:
+    """Two thresholds chosen together, and what they do on the audio they were chosen on."""
+
+    trigger: float
     confirm: float
     """The Judge's threshold."""
     at_confirm: Operating
     """Misses and false accepts of the pair at it."""
+    tried: tuple[Tried, ...]
+    """The triggers there were to choose from."""
 
 
 @functools.lru_cache(maxsize=2)
@@ -114,22 +136,19 @@ def pair_ear(sentry: str, judge: str, settings: Settings) -> PairEar:
     return PairEar(Detector.load(sentry, gain_db=0.0), Judge.load(judge, gain_db=0.0), settings)
 
 
-def _hear(
-    stream: streams.StreamPlan, *, surroundings: streams.Surroundings, pair: tuple[str, str, Settings]
-) -> list[hear.Heard]:
-    samples, events = streams.render(stream, surroundings)
-    ear = pair_ear(*pair)
-    return [hear.Heard(s, ear.hop_s, ear.first_step_s, events) for s in ear.hear_at(samples, triggers_of(pair[2]))]
-
-
 def choose(
     sentry: Run, judge: Run, *, settings: Settings, fa_per_hour: float, most_calls: float, progress: Progress
-) -> list[Pairing]:
-    """Both thresholds together, on the Sentry's validation part: every pairing, the chosen one first.
+) -> Pairing:
+    """Both thresholds together, on the Sentry's validation part.
 
-    Chosen is the one that misses least among those that call at most `most_calls` times an hour; of equals the one
-    that calls less. A trigger in the settings stays as it is. Clips that the Judge was trained on are left out.
-    Raises InputError for two phrases, or where no pairing calls so seldom.
+    The trigger is the one that catches most words among those that call at most `most_calls` times an hour, of equals
+    the lowest; one in the settings stays as it is. An early stage is to let next to nothing be lost, and what it lets
+    through is the next one's to reject (P. Viola and M. Jones, "Rapid Object Detection using a Boosted Cascade of
+    Simple Features", CVPR 2001): people score lower than the voices of validation, so that a trigger as high as these
+    allow loses people whom no Judge can bring back. The Judge's threshold then keeps the rate; see `_pairing`.
+
+    Clips that the Judge was trained on, and those that either run's guard left out, are not heard. Raises InputError
+    for two phrases, or where no trigger calls so seldom.
     """
     if sentry.recipe.phrase != judge.recipe.phrase:
         raise InputError(
@@ -138,39 +157,50 @@ def choose(
             do="name runs of one phrase",
         )
     parts = _unknown_to(judge, sentry)
-    pair = (str(sentry.folder), str(judge.folder), settings)
     spoken = _apart(scenes.word_scene(parts, "validation", sentry.recipe))
     silent = scenes.other_scene(parts, "validation", sentry.recipe)
-    words = _heard("pair on words", spoken, sentry, pair, progress)
-    others = _heard("pair on others", silent, sentry, pair, progress)
-    alone = _alone(judge, silent, progress)
+    pair = (str(sentry.folder), str(judge.folder), settings)
     triggers = triggers_of(settings)
-    pairings = [_pairing(trigger, i, words, others, fa_per_hour, alone) for i, trigger in enumerate(triggers)]
-    allowed = [pairing for pairing in pairings if pairing.calls_per_hour <= most_calls]
+    wakes = [
+        _heard(f"Sentry on {name}", what, sentry, pair, triggers, progress)
+        for name, what in (("words", spoken), ("others", silent))
+    ]
+    tried = tuple(_tried(trigger, i, *wakes) for i, trigger in enumerate(triggers))
+    chosen = lowest(tried, most_calls).trigger
+    words, others = (
+        _heard(f"pair on {name}", what, sentry, pair, (chosen,), progress, judged=True)
+        for name, what in (("words", spoken), ("others", silent))
+    )
+    return _pairing(chosen, words, others, fa_per_hour, _alone(judge, silent, progress), tried)
+
+
+def lowest(tried: Sequence[Tried], most_calls: float) -> Tried:
+    """Of the triggers that call at most so often, the lowest of those that catch most words.
+
+    A Sentry that everything keeps awake wakes seldom too: far down it catches less. Raises InputError for none.
+    """
+    allowed = [one for one in tried if one.calls_per_hour <= most_calls]
     if not allowed:
         raise InputError(
             "the Sentry wakes too often at any trigger",
-            got=f"{min(p.calls_per_hour for p in pairings):.0f} an hour at least, where {most_calls:g} are allowed",
+            got=f"{min(one.calls_per_hour for one in tried):.0f} an hour at least, where {most_calls:g} are allowed",
             do="allow more with --calls, or train the Sentry longer",
         )
-    best = min(allowed, key=lambda p: (p.at_confirm.frr, p.calls_per_hour))
-    return [best, *(pairing for pairing in pairings if pairing is not best)]
-
-
-def lowest(pairings: Sequence[Pairing], most_calls: float) -> Pairing:
-    """Of the pairings that call at most so often, the one whose trigger is lowest and that catches most words.
-
-    A Sentry that everything keeps awake wakes seldom too: far down it catches less.
-    """
-    allowed = [pairing for pairing in pairings if pairing.calls_per_hour <= most_calls]
-    return max(allowed, key=lambda pairing: (pairing.caught, -pairing.trigger))
+    return max(allowed, key=lambda one: (one.caught, -one.trigger))
 
 
 def _unknown_to(judge: Run, sentry: Run) -> Parts:
     known = {clip.path for clip in Manifest.read(judge.require("manifest-train.jsonl"))}
+    known |= {clip for run in (judge, sentry) for clip in _left_out(run)}
     validation = Manifest.read(sentry.require("manifest-validation.jsonl"))
     kept = Manifest(tuple(clip for clip in validation if clip.path not in known or clip.kind == "rir"))
     return {"validation": kept}
+
+
+def _left_out(run: Run) -> list[str]:
+    """Background that sounds like the phrase to a run's guard."""
+    path = run.folder / "suspects.json"
+    return [one["path"] for one in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 
 def _apart(what: Scene) -> Scene:
@@ -182,8 +212,31 @@ def _apart(what: Scene) -> Scene:
 _Heard = tuple[list[list[hear.Heard]], Manifest]
 
 
-def _heard(name: str, what: Scene, sentry: Run, pair: tuple[str, str, Settings], progress: Progress) -> _Heard:
-    work = functools.partial(_hear, surroundings=what.surroundings, pair=pair)
+def _hear(
+    stream: streams.StreamPlan,
+    *,
+    surroundings: streams.Surroundings,
+    pair: tuple[str, str, Settings],
+    triggers: tuple[float, ...],
+    judged: bool,
+) -> list[hear.Heard]:
+    samples, events = streams.render(stream, surroundings)
+    ear = pair_ear(*pair)
+    heard = ear.hear_at(samples, triggers) if judged else ear.wakes_at(samples, triggers)
+    return [hear.Heard(scores, ear.hop_s, ear.first_step_s, events) for scores in heard]
+
+
+def _heard(
+    name: str,
+    what: Scene,
+    sentry: Run,
+    pair: tuple[str, str, Settings],
+    triggers: tuple[float, ...],
+    progress: Progress,
+    *,
+    judged: bool = False,
+) -> _Heard:
+    work = functools.partial(_hear, surroundings=what.surroundings, pair=pair, triggers=triggers, judged=judged)
     with progress.stage(name, len(what.plans), "streams") as bar:
         workers = sentry.recipe.engine.workers
         return list(map_processes(work, what.plans, workers=workers, chunk=2, progress_bar=bar)), what.manifest
@@ -206,25 +259,38 @@ def _let_through(silence: Negatives, alone: Negatives) -> float:
     return min(1.0, (silence.count(level) + 0.5) / (alone.count(level) + 0.5))
 
 
-def _pairing(
-    trigger: float, index: int, words: _Heard, others: _Heard, fa_per_hour: float, alone: Negatives
-) -> Pairing:
-    """One trigger, the index-th of those that were tried, and the Judge's threshold for it.
+def _trials(words: _Heard, index: int) -> list[Trial]:
+    return [trial for heard in words[0] for trial in hear.trials_in(heard[index], words[1])]
 
-    Where the audio is too short to count the rate, the Judge's threshold is one at which it alone would accept so
-    much that what the Sentry lets through of it keeps to the rate; or one above all that was confirmed here.
+
+def _silence(others: _Heard, index: int) -> Negatives:
+    return hear.add([hear.negatives_in(heard[index], others[1], f"stream {i}") for i, heard in enumerate(others[0])])
+
+
+def _tried(trigger: float, index: int, words: _Heard, others: _Heard) -> Tried:
+    """The index-th of the triggers that were tried."""
+    trials = _trials(words, index)
+    caught = float(np.mean([trial.peak > 0 for trial in trials])) if trials else 0.0
+    return Tried(trigger, calls_per_hour(_silence(others, index)), caught)
+
+
+def _pairing(
+    trigger: float, words: _Heard, others: _Heard, fa_per_hour: float, alone: Negatives, tried: tuple[Tried, ...]
+) -> Pairing:
+    """The Judge's threshold for a trigger.
+
+    Where the audio is too short to count the rate, it is one at which the Judge alone would accept so much that what
+    the Sentry lets through of it keeps to the rate, or one above all that was confirmed here; and never more than the
+    Judge would need alone.
     """
-    trials = [trial for heard in words[0] for trial in hear.trials_in(heard[index], words[1])]
-    silence = hear.add(
-        [hear.negatives_in(heard[index], others[1], f"stream {i}") for i, heard in enumerate(others[0])]
-    )
-    curve = det_curve(trials, silence)
+    silence = _silence(others, 0)
+    curve = det_curve(_trials(words, 0), silence)
     confirm = min(1.0, curve.operating_at(fa_per_hour).threshold)
     if not allowed_count(fa_per_hour, silence.hours):
         share = _let_through(silence, alone)
         confirm = max(confirm, calibrate([], alone, fa_per_hour=fa_per_hour / share).threshold)
-    caught = float(np.mean([trial.peak > 0 for trial in trials])) if trials else 0.0
-    return Pairing(trigger, calls_per_hour(silence), caught, confirm, curve.at(confirm))
+    confirm = min(confirm, calibrate([], alone, fa_per_hour=fa_per_hour).threshold)
+    return Pairing(trigger, confirm, curve.at(confirm), tried)
 
 
 def calls_per_hour(silence: Negatives) -> float:
@@ -232,12 +298,14 @@ def calls_per_hour(silence: Negatives) -> float:
     return float(np.sum(silence.heights > 0)) / silence.hours if silence.hours else 0.0
 
 
-def table(pairings: Iterable[Pairing], say: Callable[[str], None]) -> None:
-    """What every trigger would do, the chosen one marked."""
-    say("trigger  calls/h  Sentry wakes at  confirm  missed  false accepts")
-    for rank, pairing in sorted(enumerate(pairings), key=lambda ranked: ranked[1].trigger):
-        found = pairing.at_confirm
-        say(
-            f"{pairing.trigger:7.2f}  {pairing.calls_per_hour:7.1f}  {pairing.caught:15.1%}  {pairing.confirm:7.3f}  "
-            f"{found.frr:6.1%}  {found.false_accepts} in {found.hours:.2f} h{'  <' if rank == 0 else ''}"
-        )
+def table(chosen: Pairing, say: Callable[[str], None]) -> None:
+    """What every trigger would do, the chosen one marked, and what the pair does."""
+    say("trigger  calls/h  Sentry wakes at")
+    for one in chosen.tried:
+        mark = "  <" if one.trigger == chosen.trigger else ""
+        say(f"{one.trigger:7.2f}  {one.calls_per_hour:7.1f}  {one.caught:15.1%}{mark}")
+    found = chosen.at_confirm
+    say(
+        f"confirmed from {chosen.confirm:.3f} on: missed {found.misses} of {found.positives} ({found.frr:.1%}), "
+        f"{found.false_accepts} false accepts in {found.hours:.2f} h of validation"
+    )

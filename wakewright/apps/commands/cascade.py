@@ -47,12 +47,12 @@ def cascade(
         raise InputError(f"{out} cannot be written", got="no folder to write into", do="name another --out")
     found = pairs.choose(*runs, settings=asking, fa_per_hour=fa_per_hour, most_calls=calls, progress=Progress())
     pairs.table(found, typer.echo)
-    if found[0].confirm < USELESS:
+    if found.confirm < USELESS:
         typer.echo("! the Judge confirms nearly everything at this threshold: as a pair they are no better than one")
-    write_text(out, _text(runs, found[0], asking))
+    write_text(out, _text(runs, found, asking))
     typer.echo(f"{out}: wakewright listen {out}")
     if material is not None:
-        _measured(runs, found[0], asking, material)
+        _measured(runs, found, asking, material)
 
 
 def _text(runs: tuple[Run, Run], chosen: Pairing, asking: Settings) -> str:
