@@ -18,7 +18,7 @@ from wakewright.core.audio import SAMPLE_RATE, load_part
 from wakewright.core.engine import map_processes
 from wakewright.data.fingerprints import HEARD_S, HOP, RATE, WEAK_BITS, Fingerprint
 
-ERRORS = 0.30
+ERRORS = 0.27
 """Share of the bits that may differ in a pair that is looked at more closely; unrelated sound differs in half."""
 FRAMES = 20
 """Loud frames (160 ms) that two clips must have in common for their bits to say anything."""
@@ -67,23 +67,40 @@ def find(paths: Sequence[str], prints: Sequence[Fingerprint], *, workers: int = 
 
     A clip that is a twin of several is named with as many of them as it takes to join the group.
     """
-    joined = list(range(len(paths)))
-
-    def root(i: int) -> int:
-        while joined[i] != i:
-            joined[i] = joined[joined[i]]
-            i = joined[i]
-        return i
-
-    pairs = sorted(_alike(prints), key=lambda p: (p.errors, p.first, p.second, p.offset))
-    found = []
+    pairs = list(_alike(prints))
+    family = _Joined(len(paths))
+    for pair in pairs:
+        family.join(pair.first, pair.second)
+    # one family after the other, so that a recording is decoded for one comparison and at hand for the others
+    pairs.sort(key=lambda p: (family.root(p.first), p.first, p.second))
     work = functools.partial(_decide, paths=tuple(paths))
     several = workers if len(pairs) >= _WORTH_A_POOL else 1
-    for pair, correlation in zip(pairs, map_processes(work, pairs, several, chunk=64), strict=True):
-        if correlation >= CORRELATION and root(pair.first) != root(pair.second):
-            joined[root(pair.second)] = root(pair.first)
-            found.append(Twins(pair.first, pair.second, pair.offset * HOP / RATE, round(correlation, 3)))
+    decided = zip(pairs, map_processes(work, pairs, several, chunk=256), strict=True)
+    one = _Joined(len(paths))
+    found = []
+    for pair, correlated in sorted(decided, key=lambda d: (d[0].errors, d[0].first, d[0].second)):
+        if correlated >= CORRELATION and one.join(pair.first, pair.second):
+            found.append(Twins(pair.first, pair.second, pair.offset * HOP / RATE, round(correlated, 3)))
     return sorted(found, key=lambda t: (t.first, t.second))
+
+
+class _Joined:
+    """Which clips hang together."""
+
+    def __init__(self, count: int) -> None:
+        self._above = list(range(count))
+
+    def root(self, i: int) -> int:
+        while self._above[i] != i:
+            self._above[i] = self._above[self._above[i]]
+            i = self._above[i]
+        return i
+
+    def join(self, first: int, second: int) -> bool:
+        """Join two; False when they hang together already."""
+        roots = self.root(first), self.root(second)
+        self._above[roots[1]] = roots[0]
+        return roots[0] != roots[1]
 
 
 def _alike(prints: Sequence[Fingerprint]) -> Iterator[_Pair]:
@@ -189,7 +206,7 @@ def _highest(spectrum: NDArray[np.complex128], padded: int, finer: int) -> float
     return float(np.abs(np.concatenate([lags[: finer * LAGS + 1], lags[-finer * LAGS :]])).max())
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=128)
 def _heard(path: str) -> NDArray[np.float64]:
     samples = load_part(path, 0.0, HEARD_S)
     return np.asarray(soxr.resample(samples, SAMPLE_RATE, RATE, quality="MQ"), np.float64)
