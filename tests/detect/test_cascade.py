@@ -6,7 +6,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,13 @@ from wakewright.core.audio import Samples, load
 from wakewright.core.errors import InputError
 from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Cascade as Settings
+from wakewright.core.recipe import Policy
+from wakewright.detect import cascade as cascades
 from wakewright.detect.cascade import Cascade, Event, open_judge
 from wakewright.detect.detector import Detector
 from wakewright.detect.judge import Judge, JudgeAway, Verdict
 from wakewright.detect.listener import Listener
+from wakewright.detect.policy import PolicyState
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +46,19 @@ def sentry(exported: dict[str, Path], sound: Samples, tmp_path_factory: pytest.T
     return folder
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _rearms() -> Iterator[None]:
+    """Weights are random and scores hover: a Sentry may wake again when they have fallen a little."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(cascades, "REARM", 0.96)
+        yield
+
+
 def listens(sentry: Path) -> Listener:
-    """Weights are random and scores hover: it may wake again when they have fallen a little."""
+    """What a cascade makes of its listener."""
     listener = Listener.load([sentry])
     for detector in listener.detectors:
-        detector._state.release = detector.threshold - 0.02
+        detector.rearm_below(cascades.REARM)
     return listener
 
 
@@ -90,7 +101,7 @@ def checked(events: list[Event], wakes: int) -> list[Event]:
 
 
 @pytest.fixture(scope="module")
-def wakes(sentry: Path, sound: Samples) -> int:
+def wakes(sentry: Path, sound: Samples, _rearms: None) -> int:
     count = len(list(listens(sentry).stream(sound)))
     assert count >= 3
     return count
@@ -214,6 +225,17 @@ def test_a_judge_in_this_process_confirms_what_it_would_say_alone(
         confidences = [alone.verify(clip).confidence for clip in asked]
         confirming = [c for c in confidences if c >= alone.threshold]
         assert answer.confidence == (confirming[0] if confirming else max(confidences))
+
+
+def test_a_sentry_in_noise_wakes_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cascades, "REARM", 0.8)
+    # a word, then noise that scores half of the trigger, then another word
+    scores = np.asarray([0, 0.5, 0.5, *[0.2] * 30, 0.5, 0.5, *[0.2] * 30], np.float32)
+    policy = Policy(smoothing=1, warmup_ms=0, cooldown_ms=100)
+    usual = PolicyState(policy, 30, 0.4).push(scores)[1]
+    sentry = PolicyState(policy, 30, 0.4, cascades.REARM).push(scores)[1]
+    assert [fire.step for fire in usual] == [1]
+    assert [fire.step for fire in sentry] == [1, 33]
 
 
 def test_a_phrase_without_its_judge_is_refused(sentry: Path, exported: dict[str, Path]) -> None:

@@ -22,6 +22,9 @@ from wakewright.detect.detector import BEFORE_S, Detection
 from wakewright.detect.judge import Judge, JudgeAway, Verdict
 from wakewright.detect.listener import Listener
 
+REARM = 0.8
+"""Share of its trigger below which a Sentry may wake again. A low trigger lies near what noise scores: with the usual
+hysteresis noise would keep the Sentry awake, and no word would wake it any more."""
 ASKED_AT_ONCE = 4
 """Questions under way at a time."""
 
@@ -129,6 +132,8 @@ class Cascade:
             raise InputError(
                 "there is no Judge for a phrase", got=", ".join(lacking), do="name a Judge that knows it"
             )
+        for detector in listener.detectors:
+            detector.rearm_below(REARM)
         self.listener, self._judges, self._settings = listener, judges, settings
         self._say, self._live, self._clock = say, live, clock
         self._pool = ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="ask")

@@ -191,6 +191,10 @@ class Detector:
         """(n, channels) what the front end would give -> (steps,) smoothed scores, as `score` gives of samples."""
         return self._push_frames(frames)[0]
 
+    def rearm_below(self, share: float) -> None:
+        """May fire again once the score is below this share of the threshold, instead of the policy's hysteresis."""
+        self._state.release = self.threshold * share
+
     def steps_by(self, samples: int) -> int:
         """How many steps are complete when so many samples of the stream were heard."""
         first, hop = round(self.first_step_s * SAMPLE_RATE), round(self.hop_s * SAMPLE_RATE)

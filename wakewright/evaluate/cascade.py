@@ -24,6 +24,7 @@ from wakewright.core.run import Run
 from wakewright.data import parts as scenes
 from wakewright.data import streams
 from wakewright.data.parts import Parts, Scene
+from wakewright.detect import cascade
 from wakewright.detect.cascade import looked_at, moments_s
 from wakewright.detect.detector import BEFORE_S, Detector
 from wakewright.detect.judge import Judge
@@ -68,8 +69,7 @@ class PairEar:
         verdicts: dict[int, float] = {}
         found = []
         for trigger in triggers:
-            policy = PolicyState(self.sentry.policy, self.hop_s * 1000, trigger)
-            smoothed, fires = policy.push(frames)
+            smoothed, fires = self._policy(trigger).push(frames)
             scores = np.zeros(len(smoothed), np.float32)
             for fire in fires:
                 if fire.step not in verdicts:
@@ -85,11 +85,14 @@ class PairEar:
         frames = self.sentry.raw_scores(samples)
         found = []
         for trigger in triggers:
-            smoothed, fires = PolicyState(self.sentry.policy, self.hop_s * 1000, trigger).push(frames)
+            smoothed, fires = self._policy(trigger).push(frames)
             scores = np.zeros(len(smoothed), np.float32)
             scores[[fire.step for fire in fires]] = 1.0
             found.append(scores)
         return found
+
+    def _policy(self, trigger: float) -> PolicyState:
+        return PolicyState(self.sentry.policy, self.hop_s * 1000, trigger, cascade.REARM)
 
     def _verdict(self, samples: Samples, step: int) -> float:
         end = round((self.first_step_s + step * self.hop_s) * SAMPLE_RATE)
