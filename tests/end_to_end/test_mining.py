@@ -271,6 +271,7 @@ def test_a_mistake_in_what_is_measured_on_is_refused_before_anything_begins(
         assert said in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_model_that_rounds_goes_on_and_rounds_from_the_first_step(
     old: Run, shared_cache: Path, tmp_path: Path
 ) -> None:
