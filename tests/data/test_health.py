@@ -283,6 +283,7 @@ def said_by_name(path: str) -> tuple[bool, float, float]:
     return path.endswith(".wav"), 0.9, 0.5
 
 
+@pytest.mark.slow
 def test_positives_that_are_another_word_are_found(tmp_path: Path, shared_cache: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WAKEWRIGHT_CACHE", str(shared_cache))

@@ -400,6 +400,7 @@ def test_the_command_stores_a_fit_once_and_takes_it_away(
     assert "nothing had been fitted" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_after_a_kill_the_same_command_ends_at_the_same_fit(
     run: Run, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
