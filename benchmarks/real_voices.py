@@ -253,13 +253,33 @@ def table(out: Path) -> Iterable[str]:
         )
         yield f"| {cell['model']} | {cell['voices']} | {cell['word']} | {cell['seed']} | {kinds} |"
     yield ""
+    yield from delays(cells)
+    yield ""
     yield from means(cells)
+
+
+def delays(cells: Sequence[dict]) -> Iterable[str]:  # type: ignore[type-arg]
+    """How long after the word each cell detects at its own threshold, and what a cascade's Sentry does."""
+    yield "| model | voices | word | seed | ms from the end of the word, by condition | cascade |"
+    yield "|---|---|---|---|---|---|"
+    for cell in cells:
+        waits = [row["latency_s"] for row in cell["conditions"].values()]
+        told = " / ".join("-" if wait is None else f"{1000 * wait:.0f}" for wait in waits)
+        pair = ""
+        if "trigger" in cell:
+            pair = (
+                f"trigger {cell['trigger']:g}, confirm {cell['threshold']:.3f}, {cell['calls_per_hour']:.1f} wakes/h,"
+                f" {100 * cell['confirmed_at'][0]:.0f} % of the confirmed at the first asking, "
+                f"wakes at {1000 * cell['wake_s']:.0f} ms as recorded"
+            )
+        yield f"| {cell['model']} | {cell['voices']} | {cell['word']} | {cell['seed']} | {told} | {pair} |"
 
 
 def means(cells: Sequence[dict]) -> Iterable[str]:  # type: ignore[type-arg]
     """Mean FRR at 1 FA/h over seeds, by word, and over words."""
-    yield "| model | voices | condition | mean FRR % at 0.5 / 1 / 2 FA/h | by word at 1 FA/h: mean (seeds) |"
-    yield "|---|---|---|---|---|"
+    rates = "mean FRR % at 0.5 / 1 / 2 FA/h"
+    yield f"| model | voices | condition | {rates} | calibrated | by word at 1 FA/h: mean (seeds) |"
+    yield "|---|---|---|---|---|---|"
     groups = sorted({(c["model"], c["voices"]) for c in cells})
     for model, voices in groups:
         mine = [c for c in cells if (c["model"], c["voices"]) == (model, voices)]
@@ -272,7 +292,12 @@ def means(cells: Sequence[dict]) -> Iterable[str]:  # type: ignore[type-arg]
                 f"{w} {100 * np.mean([s[1] for s in v]):.1f} ({', '.join(f'{100 * s[1]:.1f}' for s in v)})"
                 for w, v in by_word.items()
             )
-            yield f"| {model} | {voices} | {condition} | {' / '.join(f'{100 * f:.1f}' for f in overall)} | {words} |"
+            own = {
+                w: [c["conditions"][condition]["calibrated"]["frr"] for c in mine if c["word"] == w] for w in by_word
+            }
+            calibrated = 100 * np.mean([np.mean(v) for v in own.values()])
+            rates = " / ".join(f"{100 * f:.1f}" for f in overall)
+            yield f"| {model} | {voices} | {condition} | {rates} | {calibrated:.1f} | {words} |"
 
 
 def main() -> None:

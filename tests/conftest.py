@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +20,25 @@ from wakewright.data.voices import engine_named, plan, speak_all
 from wakewright.models import quantised, registry
 
 NAMES: tuple[ModelName, ...] = ("speech_embedding", "mixednet", "tc_resnet")
+
+
+@pytest.fixture
+def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Makes a file system of a size such as "64k" or "1m"."""
+    folder = tmp_path / "tiny"
+    libc = ctypes.CDLL(None, use_errno=True)
+
+    def make(size: str) -> Path:
+        if not sys.platform.startswith("linux") or os.geteuid() != 0:
+            pytest.skip("mounting a tiny file system needs Linux and root")
+        folder.mkdir()
+        if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, f"size={size}".encode()) != 0:
+            pytest.skip(f"mount is not allowed here: {os.strerror(ctypes.get_errno())}")
+        return folder
+
+    yield make
+    if folder.is_mount():
+        libc.umount2(os.fsencode(folder), 2)
 
 
 @pytest.fixture(scope="session")

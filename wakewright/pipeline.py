@@ -8,7 +8,6 @@ Every stage leaves plain files in the run folder and is skipped when what it rea
 from __future__ import annotations
 
 import copy
-import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -163,7 +162,7 @@ def _real_speech(recipe: Recipe, parts: Parts) -> list[Clip]:
 
 def _guarded(run: Run, parts: Parts, progress: Progress) -> list[Clip]:
     """Background speech that sounds like the phrase; listed in suspects.json for the user to listen to."""
-    path, key = run.folder / "suspects.json", _key(run, parts)
+    path, key = run.suspects_path, _key(run, parts)
     recipe, candidates = run.recipe, _real_speech(run.recipe, parts)
     if not (run.stage_done("guard", key) and path.is_file()):
         found = []
@@ -181,7 +180,7 @@ def _guarded(run: Run, parts: Parts, progress: Progress) -> list[Clip]:
             )
         write_json(path, [{"path": s.clip.path, "score": s.score, "level": s.level} for s in found])
         run.finish_stage("guard", key)
-    named = {entry["path"] for entry in json.loads(path.read_text(encoding="utf-8"))}
+    named = set(run.suspects())
     if named:
         progress.say(f"{len(named)} background clips sound like the phrase and are left out: see {path}")
     return [clip for clip in candidates if clip.path in named]

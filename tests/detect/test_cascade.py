@@ -233,9 +233,10 @@ def test_a_sentry_in_noise_wakes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     scores = np.asarray([0, 0.5, 0.5, *[0.2] * 30, 0.5, 0.5, *[0.2] * 30], np.float32)
     policy = Policy(smoothing=1, warmup_ms=0, cooldown_ms=100)
     usual = PolicyState(policy, 30, 0.4).push(scores)[1]
-    sentry = PolicyState(policy, 30, 0.4, cascades.REARM).push(scores)[1]
+    sentry = PolicyState(policy, 30, 0.4)
+    sentry.rearm_below(cascades.REARM)
     assert [fire.step for fire in usual] == [1]
-    assert [fire.step for fire in sentry] == [1, 33]
+    assert [fire.step for fire in sentry.push(scores)[1]] == [1, 33]
 
 
 def test_a_phrase_without_its_judge_is_refused(sentry: Path, exported: dict[str, Path]) -> None:

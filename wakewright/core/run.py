@@ -161,6 +161,20 @@ class Run:
         return self.folder / "training_history.json"
 
     @property
+    def suspects_path(self) -> Path:
+        """suspects.json: background that sounds like the phrase to the guard."""
+        return self.folder / "suspects.json"
+
+    def suspects(self) -> list[str]:
+        """Paths of the background clips that sound like the phrase and are left out of training and calibration.
+
+        None before the guard has listened.
+        """
+        if not self.suspects_path.is_file():
+            return []
+        return [entry["path"] for entry in json.loads(self.suspects_path.read_text(encoding="utf-8"))]
+
+    @property
     def report_path(self) -> Path:
         """report.html"""
         return self.folder / "report.html"

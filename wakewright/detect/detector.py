@@ -192,8 +192,8 @@ class Detector:
         return self._push_frames(frames)[0]
 
     def rearm_below(self, share: float) -> None:
-        """May fire again once the score is below this share of the threshold, instead of the policy's hysteresis."""
-        self._state.release = self.threshold * share
+        """See PolicyState.rearm_below."""
+        self._state.rearm_below(share)
 
     def steps_by(self, samples: int) -> int:
         """How many steps are complete when so many samples of the stream were heard."""

@@ -48,14 +48,17 @@ class Fire:
 class PolicyState:
     """Runs the policy over a stream of raw scores, in pieces of any size."""
 
-    def __init__(self, policy: Policy, hop_ms: float, threshold: float, rearm: float | None = None) -> None:
-        """`rearm` is the share of the threshold below which it may fire again, instead of the policy's hysteresis."""
+    def __init__(self, policy: Policy, hop_ms: float, threshold: float) -> None:
         self.policy, self.hop_ms, self.threshold = policy, hop_ms, threshold
         # the published pair is 0.7 and 0.3; a calibrated threshold below that keeps the same proportion
-        self.release = min(policy.release, threshold * 3.0 / 7.0) if rearm is None else threshold * rearm
+        self.release = min(policy.release, threshold * 3.0 / 7.0)
         self._cooldown = math.ceil(policy.cooldown_ms / hop_ms)
         self._warmup = math.ceil(policy.warmup_ms / hop_ms)
         self.reset()
+
+    def rearm_below(self, share: float) -> None:
+        """May fire again once the score is below this share of the threshold, instead of the policy's hysteresis."""
+        self.release = self.threshold * share
 
     def reset(self) -> None:
         """Start a new stream."""

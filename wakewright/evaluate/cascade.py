@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import time
 from collections.abc import Callable, Sequence
 
@@ -92,7 +91,9 @@ class PairEar:
         return found
 
     def _policy(self, trigger: float) -> PolicyState:
-        return PolicyState(self.sentry.policy, self.hop_s * 1000, trigger, cascade.REARM)
+        state = PolicyState(self.sentry.policy, self.hop_s * 1000, trigger)
+        state.rearm_below(cascade.REARM)
+        return state
 
     def _verdict(self, samples: Samples, step: int) -> float:
         end = round((self.first_step_s + step * self.hop_s) * SAMPLE_RATE)
@@ -194,16 +195,10 @@ def lowest(tried: Sequence[Tried], most_calls: float) -> Tried:
 
 def _unknown_to(judge: Run, sentry: Run) -> Parts:
     known = {clip.path for clip in Manifest.read(judge.require("manifest-train.jsonl"))}
-    known |= {clip for run in (judge, sentry) for clip in _left_out(run)}
+    known |= {clip for run in (judge, sentry) for clip in run.suspects()}
     validation = Manifest.read(sentry.require("manifest-validation.jsonl"))
     kept = Manifest(tuple(clip for clip in validation if clip.path not in known or clip.kind == "rir"))
     return {"validation": kept}
-
-
-def _left_out(run: Run) -> list[str]:
-    """Background that sounds like the phrase to a run's guard."""
-    path = run.folder / "suspects.json"
-    return [one["path"] for one in json.loads(path.read_text(encoding="utf-8"))] if path.is_file() else []
 
 
 def _apart(what: Scene) -> Scene:

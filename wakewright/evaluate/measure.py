@@ -172,9 +172,7 @@ def publish(run: Run, result: Result) -> Result:
 
 def _suspects(run: Run) -> tuple[str, ...]:
     """What to say of background that sounds like the phrase."""
-    names = [
-        Path(entry["path"]).name for entry in json.loads((run.folder / "suspects.json").read_text(encoding="utf-8"))
-    ]
+    names = [Path(path).name for path in run.suspects()]
     if not names:
         return ()
     return (
@@ -218,10 +216,7 @@ def validation_negatives(run: Run, progress: Progress) -> Negatives | None:
     listed = run.folder / "manifest-validation.jsonl"
     if not listed.is_file():
         return None
-    gone: set[str] = set()
-    suspects = run.folder / "suspects.json"
-    if suspects.is_file():
-        gone = {entry["path"] for entry in json.loads(suspects.read_text(encoding="utf-8"))}
+    gone = set(run.suspects())
     clips = Manifest(tuple(clip for clip in Manifest.read(listed) if clip.path not in gone))
     wanted = clips.of(*scenes.OTHERS, "rir")
     if not wanted.of(*scenes.OTHERS) or not all(Path(clip.path).is_file() for clip in wanted):

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import dataclasses
 import hashlib
 import io
 import json
-import os
 import shutil
 import signal
 import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -339,17 +337,9 @@ def test_a_second_process_is_told_to_wait(web: Any, root: Path) -> None:
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+def tiny_disk(disk_of: Callable[[str], Path]) -> Path:
     """A file system of 1 MiB."""
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        pytest.skip("mounting a tiny file system needs Linux and root")
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, b"size=1m") != 0:
-        pytest.skip(f"mount is not allowed here: {os.strerror(ctypes.get_errno())}")
-    yield folder
-    libc.umount2(os.fsencode(folder), 2)
+    return disk_of("1m")
 
 
 def test_a_disk_that_fills_while_it_downloads_keeps_the_part(web: Any, tiny_disk: Path) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import gzip
 import io
-import os
 import signal
 import stat
 import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -270,17 +268,9 @@ def test_names_that_cannot_be_files(tmp_path: Path, names: tuple[str, ...]) -> N
 
 
 @pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+def tiny_disk(disk_of: Callable[[str], Path]) -> Path:
     """A file system of 256 KiB."""
-    if not sys.platform.startswith("linux") or os.geteuid() != 0:
-        pytest.skip("mounting a tiny file system needs Linux and root")
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(b"tmpfs", os.fsencode(folder), b"tmpfs", 0, b"size=256k") != 0:
-        pytest.skip(f"mount is not allowed here: {os.strerror(ctypes.get_errno())}")
-    yield folder
-    libc.umount2(os.fsencode(folder), 2)
+    return disk_of("256k")
 
 
 def test_a_full_disk_leaves_nothing(tmp_path: Path, tiny_disk: Path) -> None:

@@ -209,7 +209,7 @@ def _zip_members(archive: Path) -> Iterator[tuple[_Member, IO[bytes] | None]]:
         for entry in packed.infolist():
             form = stat.S_IFMT(entry.external_attr >> 16)
             if entry.flag_bits & 1:
-                raise NotImplementedError(f"{entry.filename} is locked by a password")
+                raise _unknown_form(archive, f"{entry.filename} is locked by a password")
             if entry.is_dir():
                 yield _Member(entry.orig_filename, "folder", 0), None
             elif form == stat.S_IFLNK:
@@ -230,16 +230,20 @@ def _damage(archive: Path) -> Iterator[None]:
         yield
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError) as error:
         raise _damaged(archive, error) from error
-    except NotImplementedError as error:  # a password, or a way of packing that zipfile does not know
-        raise InputError(
-            f"{archive} cannot be unpacked", got=str(error), do="unpack it yourself and give the folder with --from"
-        ) from error
+    except NotImplementedError as error:  # zipfile's word for a way of packing that it does not know
+        raise _unknown_form(archive, str(error)) from error
     except OSError as error:
         if error.errno is None:  # gzip and bz2 tell damage so
             raise _damaged(archive, error) from error
         if error.errno not in _BAD_NAMES:
             raise
         raise _refused(archive, str(error), "it holds a name that cannot be a file's") from error
+
+
+def _unknown_form(archive: Path, got: str) -> InputError:
+    return InputError(
+        f"{archive} cannot be unpacked", got=got, do="unpack it yourself and give the folder with --from"
+    )
 
 
 def _damaged(archive: Path, error: Exception) -> InputError:
