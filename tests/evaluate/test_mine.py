@@ -29,6 +29,7 @@ from wakewright.core.mined import Found, Mined
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Model, Recipe
 from wakewright.core.run import Run
+from wakewright.detect import household
 from wakewright.detect.detector import Detector
 from wakewright.dsp import frontend
 from wakewright.evaluate import alike, sources
@@ -313,6 +314,18 @@ def test_recordings_kept_for_measuring_are_left_out(hours: Path, tmp_path: Path)
     assert found.left_out == 1
     with pytest.raises(InputError, match="all of this is kept for measuring"):
         material([str(tmp_path / "speech" / "kept.wav")])
+
+
+def test_another_gain_is_another_search(run: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(run, tmp_path / "run")
+    about = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    keys = [Search.of(folder).key()]
+    fitted = {"format": household.FORMAT, "threshold": about["threshold"]}
+    fitted["fitted_to"] = household.fitted_to(folder / about["model"])
+    for gain_db in (0.0, 6.0):
+        (folder / household.FILE).write_text(json.dumps(fitted | {"gain_db": gain_db}), encoding="utf-8")
+        keys.append(Search.of(folder).key())
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_what_cannot_be_searched_for_is_refused(run: Path, exported: dict[str, Path], tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from wakewright.core.errors import AudioError, InputError
 from wakewright.core.files import fingerprint
 from wakewright.core.mined import Found, FoundKind, Mined
 from wakewright.core.progress import Progress
+from wakewright.detect import household
 from wakewright.detect.detector import BEFORE_S, Detector
 from wakewright.detect.judge import SHORTEST_S, Judge
 from wakewright.evaluate import alike
@@ -81,8 +82,10 @@ class Search:
 
 
 def _digest(folder: str) -> str:
-    about = json.loads((Path(folder) / "metadata.json").read_text(encoding="utf-8"))
-    return hashlib.sha256((Path(folder) / about.get("model", "model.onnx")).read_bytes()).hexdigest()
+    """Changes with the model, and with the gain that a household has fitted."""
+    place = Path(folder)
+    about = household.applied(place, json.loads((place / "metadata.json").read_text(encoding="utf-8")))
+    return fingerprint(household.fitted_to(place / about.get("model", "model.onnx")), about.get("input_gain_db", 0.0))
 
 
 @dataclasses.dataclass(frozen=True)
