@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from wakewright.core.manifest import Manifest
+from wakewright.core.material import Background
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Background, Recipe
+from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.data import corpora, store
 from wakewright.data import parts as scenes

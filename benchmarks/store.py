@@ -22,7 +22,7 @@ from wakewright.core.compose import load_recipe
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.data import parts as scenes
-from wakewright.data import spoken, store
+from wakewright.data import splits, spoken, store
 from wakewright.data.batches import Geometry, Sampler
 from wakewright.data.parts import Scene
 from wakewright.models import registry
@@ -74,7 +74,7 @@ def main() -> None:
     words = [f"voices.positives={asked.positives}", f"voices.sentences={asked.sentences}", "voices.engines=[espeak]"]
     words += [f"background.speech={json.dumps([str(asked.speech)])}"] if asked.speech else []
     recipe = load_recipe(None, words, "hey katya")
-    parts = scenes.split(spoken.gather(recipe) + spoken.speak(recipe, Progress()), recipe)
+    parts = splits.split(spoken.gather(recipe) + spoken.speak(recipe, Progress()), recipe)
     what = scenes.training_scene(parts, recipe)
     with tempfile.TemporaryDirectory() as folder:
         built(Path(folder) / "warm", scenes.word_scene(parts, "test", recipe), tuple(MODELS))  # everything is loaded

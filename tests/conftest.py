@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
@@ -18,6 +19,9 @@ from wakewright.core.recipe import Model, ModelName, Recipe
 from wakewright.core.run import Run
 from wakewright.data.voices import engine_named, plan, speak_all
 from wakewright.models import quantised, registry
+
+hypothesis.settings.register_profile("any machine", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("any machine")
 
 NAMES: tuple[ModelName, ...] = ("speech_embedding", "mixednet", "tc_resnet")
 

@@ -19,9 +19,10 @@ from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
-from wakewright.data import adviser, hard, spoken, store
+from wakewright.data import adviser, copies, dataset, hard, leaks, splits, spoken, store
 from wakewright.data import parts as scenes
-from wakewright.data.parts import Parts, Scene
+from wakewright.data.parts import Scene
+from wakewright.data.splits import Parts
 from wakewright.detect.detector import METADATA_FORMAT
 from wakewright.dsp import frontend
 from wakewright.evaluate import measure
@@ -58,13 +59,14 @@ def train(
         start.find(recipe)
     for line in _past_targets(recipe):
         progress.say(f"! {line}")
-    found, mistakes = spoken.gather(recipe), hard.hard_negatives(recipe)
+    brought, mistakes = dataset.clips(recipe), hard.hard_negatives(recipe)
+    found = dataset.joined(spoken.gather(recipe), brought)
     run = resume or Run.create(recipe, output_dir)
     with run.working():
         progress.say(f"run {run.folder}")
         run.note(advice=advice)
         start.keep(run)
-        parts = _parts(run, found, mistakes, progress)
+        parts = _parts(run, found, {clip.source for clip in brought}, mistakes, progress)
         _begin_anew_if_changed(run, parts, progress)
         suspects = _guarded(run, parts, progress)
         model = _trained(run, parts, suspects, progress)
@@ -97,13 +99,18 @@ def _past_targets(recipe: Recipe) -> list[str]:
     return [f"{line}; export will refuse it (see: wakewright budget)" for line in needs.past(recipe.targets)]
 
 
-def _parts(run: Run, found: Manifest, mistakes: Manifest, progress: Progress) -> Parts:
-    """What was found and what is spoken, split by speaker; written as manifest-*.jsonl.
+def _parts(run: Run, found: Manifest, datasets: set[str], mistakes: Manifest, progress: Progress) -> Parts:
+    """What was found and what is spoken, split by speaker and recording; written as manifest-*.jsonl.
 
     Mistakes of an earlier run are learnt from and nothing else. Raises RecipeError for one from a file that is kept
-    for validation or the test.
+    for validation or the test, and for whatever else would be learnt from and measured on.
     """
-    parts = scenes.split(found + spoken.speak(run.recipe, progress), run.recipe)
+    same = copies.find(found, progress, workers=run.recipe.engine.workers)
+    leaks.refuse(leaks.find(splits.given(found), same))  # before anything is spoken
+    parts = splits.split(found + spoken.speak(run.recipe, progress), run.recipe, same, datasets)
+    leaks.refuse(leaks.find(parts, same))
+    if (taught := start.taught(run.recipe)) is not None:
+        leaks.refuse_taught(parts, taught, str(run.recipe.train.start))
     hard.refuse_held_out(mistakes, [clip.path for part in ("validation", "test") for clip in parts[part]])
     parts["train"] += mistakes
     for name, manifest in parts.items():
@@ -204,6 +211,7 @@ def _trained(run: Run, parts: Parts, suspects: list[Clip], progress: Progress) -
         progress,
         STEPS_PER_WINDOW,
         frozenset(i for i, clip in enumerate(what.manifest) if clip.path in gone),
+        doubt=lambda: _doubted(run, kept, progress),
     )
     model = session.fit()
     registry.save(run.model_path, model)
@@ -213,6 +221,20 @@ def _trained(run: Run, parts: Parts, suspects: list[Clip], progress: Progress) -
     write_json(run.history_path, run.metrics())
     run.finish_stage("fit", key)
     return model
+
+
+def _doubted(run: Run, parts: Parts, progress: Progress) -> None:
+    """Look for copies of what is validated on among what is learnt from, since nothing was missed so soon.
+
+    Recordings were looked at before; here synthetic clips of the phrase are too. What is found is said and noted in
+    the run: a synthesiser under two names cannot be told from two that are much alike, so it is no error.
+    """
+    words: Parts = {part: parts[part].of("positive") for part in ("train", "validation")}
+    progress.say("nothing is missed already: does validation hold copies of what is learnt?")
+    same = copies.among(words["train"] + words["validation"], progress, workers=run.recipe.engine.workers)
+    found = leaks.find(words, same, synthetic=True)
+    run.note(copies_in_validation=len(found))
+    progress.say(f"! the figures flatter: {leaks.named(found)}" if found else "no: the phrase is easily told apart")
 
 
 def side_by_side(model: Any, recipe: Recipe, words: store.Store, others: store.Store) -> dict[str, float]:

@@ -13,7 +13,7 @@ import soundfile
 
 from wakewright.apps.cli import main
 from wakewright.core.manifest import Manifest
-from wakewright.core.recipe import Background
+from wakewright.core.material import Background
 from wakewright.data import corpora
 
 

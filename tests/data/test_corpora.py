@@ -11,7 +11,8 @@ import soundfile
 from wakewright.core.audio import write_wav
 from wakewright.core.errors import AudioError, InputError
 from wakewright.core.manifest import Clip, Manifest, split_by_speaker
-from wakewright.core.recipe import Background, Recipe
+from wakewright.core.material import Background
+from wakewright.core.recipe import Recipe
 from wakewright.data.corpora import RECORDINGS, checked, own_recordings, scan
 
 

@@ -10,9 +10,9 @@ import pytest
 from wakewright.core.audio import write_wav
 from wakewright.core.errors import AudioError, InputError, RecipeError
 from wakewright.core.manifest import Clip, Manifest
+from wakewright.core.material import Mined as Settings
 from wakewright.core.mined import Found, Label, Mined
 from wakewright.core.recipe import Augment, Recipe, Train
-from wakewright.core.recipe import Mined as Settings
 from wakewright.data import hard, store
 from wakewright.data import parts as scenes
 from wakewright.data.batches import NEGATIVE, Geometry, Sampler

@@ -10,20 +10,10 @@ import pytest
 
 from wakewright.core.errors import RecipeError
 from wakewright.core.manifest import Clip, Kind, Manifest
-from wakewright.core.recipe import Recipe, Recordings
-from wakewright.data.parts import (
-    COPIES,
-    MANY_SPEAKERS,
-    MOST_OWN_COPIES,
-    Parts,
-    own_copies,
-    sample,
-    scene,
-    speakers,
-    split,
-    training_scene,
-    word_scene,
-)
+from wakewright.core.material import Recordings
+from wakewright.core.recipe import Recipe
+from wakewright.data.parts import COPIES, MOST_OWN_COPIES, own_copies, sample, scene, training_scene, word_scene
+from wakewright.data.splits import MANY_SPEAKERS, Parts, speakers, split
 
 RECIPE = Recipe(phrase="hey katya")
 

@@ -23,9 +23,9 @@ from wakewright.core.audio import load, write_wav
 from wakewright.core.compose import load_recipe
 from wakewright.core.errors import InputError, RecipeError, RunError
 from wakewright.core.manifest import Manifest
+from wakewright.core.material import Mined as Settings
 from wakewright.core.mined import Mined
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Mined as Settings
 from wakewright.core.run import Run
 from wakewright.detect.detector import Detector
 from wakewright.evaluate import promotion

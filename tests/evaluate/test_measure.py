@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from wakewright.core.manifest import Clip, Manifest
-from wakewright.data.parts import Parts
+from wakewright.data.splits import Parts
 from wakewright.evaluate.measure import NO_OWN, SAME_VOICES, warnings_of
 
 WORD = Clip("a.wav", "positive", 1.0, speaker="robot", source="espeak")

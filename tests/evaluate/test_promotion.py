@@ -10,8 +10,8 @@ import pytest
 from wakewright.core.audio import write_wav
 from wakewright.core.errors import InputError
 from wakewright.core.manifest import Manifest
+from wakewright.core.material import Mined as Settings
 from wakewright.core.mined import Found, Label, Mined
-from wakewright.core.recipe import Mined as Settings
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.evaluate.promotion import _remarks, captured, row

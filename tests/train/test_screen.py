@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from wakewright.core.manifest import Clip, Kind, Manifest
+from wakewright.core.material import Background
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Augment, Background, Recipe
+from wakewright.core.recipe import Augment, Recipe
 from wakewright.core.run import Run
 from wakewright.data import parts, store, streams
 from wakewright.train import screen

@@ -117,7 +117,8 @@ def look(sources: Sequence[Source], wish: Wish, say: Say) -> int:
     if wish.out is None and first.is_file():
         report = first.with_name(report.name)
     progress = Progress(quiet=wish.as_json)
-    parts = [part for source in sources for part in parts_of(source, report)]
+    of_each = [parts_of(source, report) for source in sources]
+    parts = [part for each in of_each for part in each]
     if wish.set_aside and not all(source.folder.is_file() for source in sources):
         raise InputError(
             "a quarantine lies beside a manifest", got="a folder", do="import it first: wakewright data import"
@@ -141,7 +142,7 @@ def look(sources: Sequence[Source], wish: Wish, say: Say) -> int:
             say(line)
         say(str(page))
     if wish.set_aside:
-        _set_aside(sources, parts, found, (lambda _: None) if wish.as_json else say)
+        _set_aside(sources, of_each, found, (lambda _: None) if wish.as_json else say)
     return 1 if found.findings else 0
 
 
@@ -155,20 +156,28 @@ def parts_of(source: Source, report: Path) -> list[health.Part]:
         clips = quarantine.without(Manifest.read(path), quarantine.beside(path))
         if not clips.clips:
             raise InputError(f"{path} has no clip to look at", got="0 clips", do="import a folder first")
-        return [health.Part(path.stem, clips, journal_of(path))]
+        return _by_part(clips, path.stem, journal_of(path))
+    clips = Manifest(tuple(clip_of(found, 0.0) for found in find(source)))
+    return _by_part(clips, path.name, report / "journal.jsonl")
+
+
+def _by_part(clips: Manifest, name: str, journal: Path) -> list[health.Part]:
+    """The clips by the part they were put into; those of no part go by the dataset's name."""
     by_part: dict[str, list[Clip]] = {}
-    for found in find(source):
-        by_part.setdefault(found.part or path.name, []).append(clip_of(found, 0.0))
-    journal = report / "journal.jsonl"
-    return [health.Part(name, Manifest(tuple(clips)), journal) for name, clips in by_part.items()]
+    for clip in clips:
+        by_part.setdefault(clip.part or name, []).append(clip)
+    return [health.Part(part, Manifest(tuple(group)), journal) for part, group in by_part.items()]
 
 
-def _set_aside(sources: Sequence[Source], parts: Sequence[health.Part], found: health.Health, say: Say) -> None:
+def _set_aside(
+    sources: Sequence[Source], of_each: Sequence[Sequence[health.Part]], found: health.Health, say: Say
+) -> None:
     """Write the list beside each manifest."""
-    for source, part in zip(sources, parts, strict=True):
+    for source, parts in zip(sources, of_each, strict=True):
+        mine = {(part.name, clip.path) for part in parts for clip in part.clips}
         reasons: dict[str, list[str]] = {}
         for finding in found.findings:
-            if finding.part == part.name:
+            if (finding.part, finding.path) in mine:
                 reasons.setdefault(finding.path, []).append(finding.fault)
         path = quarantine.beside(source.folder)
         held = quarantine.add(path, reasons)

@@ -39,6 +39,8 @@ class Clip:
     """True for a recording of a person or a place, False for synthetic sound."""
     foreign: bool = False
     """True for a synthetic voice of another language, which reads the text by its own rules."""
+    part: Part | Literal[""] = ""
+    """The part its owner put it into; empty leaves that to the split."""
 
 
 @dataclasses.dataclass(frozen=True)

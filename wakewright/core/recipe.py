@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
+from wakewright.core.material import Background, Dataset, Mined, Recordings
 from wakewright.core.node import Node
 
 FORMAT = 1
@@ -83,40 +84,6 @@ class Phrases(Node):
     be the phrase."""
     avoid: tuple[str, ...] = ()
     """Phrases that must not wake it; spoken among the near misses."""
-
-
-class Recordings(Node):
-    """The user's own recordings of the phrase."""
-
-    paths: tuple[str, ...]
-    """Files or folders; each folder directly below one of these holds one person."""
-    weight: Annotated[float, Field(ge=0.3, le=0.7)] = 0.5
-    """Share of the positives in each batch that are own recordings. They are laid into so many streams, each time in
-    other surroundings, that they are heard in this share of them too, but no more than 60 times each."""
-
-
-class Background(Node):
-    """Real sound the model must stay silent for. Folders are searched for audio; nothing in them is changed."""
-
-    speech: tuple[str, ...] = ()
-    """Folders of speech without the phrase; where a folder has many sub-folders, each is taken for one speaker."""
-    noise: tuple[str, ...] = ()
-    """Folders of noise."""
-    music: tuple[str, ...] = ()
-    """Folders of music."""
-    rirs: tuple[str, ...] = ()
-    """Folders of measured room impulse responses; simulated rooms are used besides them."""
-    guard: Annotated[float, Field(gt=0.0, lt=1.0)] | None = 0.1
-    """Leave out speech that sounds more like the phrase than this share of the spoken phrases; null keeps all."""
-    validation_share: Annotated[float, Field(gt=0.0, lt=0.9)] = 0.25
-    """Share of the speakers (files, for noise and music) kept out of training, for choosing and calibrating."""
-
-
-class Mined(Node):
-    """Mistakes that an earlier run made, found by `wakewright mine` and confirmed by `wakewright review`."""
-
-    paths: tuple[str, ...]
-    """Runs, or folders that were mined into; what was labelled negative there is learnt, and nothing else."""
 
 
 class Augment(Node):
@@ -359,6 +326,8 @@ class Recipe(Node):
     """Near misses."""
     recordings: Recordings | None = None
     """Own recordings of the phrase; null trains from the text alone."""
+    dataset: Dataset | None = None
+    """Recordings that were brought in; null has none."""
     background: Background = Background()
     """Real sound to stay silent for."""
     mined: Mined | None = None
@@ -379,6 +348,13 @@ class Recipe(Node):
     """Sentry and Judge together, for the commands that listen; training does not look at it."""
     engine: Engine = Engine()
     """Where the work runs."""
+
+    @property
+    def own_weight(self) -> float:
+        """Share of the positives in each batch that are recordings, where there are any; 0 where none are named."""
+        if self.recordings is None and self.dataset is None:
+            return 0.0
+        return (self.recordings or Recordings()).weight
 
     @property
     def steps_per_epoch(self) -> int:

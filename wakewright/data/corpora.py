@@ -10,7 +10,8 @@ from pathlib import Path
 from wakewright.core.audio import duration, find_audio, load, rms
 from wakewright.core.errors import AudioError
 from wakewright.core.manifest import Clip, Kind, Manifest
-from wakewright.core.recipe import Background, Recipe
+from wakewright.core.material import Background
+from wakewright.core.recipe import Recipe
 from wakewright.data.corpus.clips import manifests_in
 from wakewright.data.scene import SILENT
 

@@ -77,4 +77,5 @@ def clip_of(found: Found, seconds: float) -> Clip:
         text=found.text,
         licence=found.licence,
         real=True,
+        part=found.part,
     )

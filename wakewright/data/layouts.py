@@ -11,7 +11,7 @@ from typing import Literal
 
 from wakewright.core.audio import find_audio
 from wakewright.core.errors import InputError
-from wakewright.core.manifest import Kind
+from wakewright.core.manifest import Kind, Part
 from wakewright.data.corpora import name_of, speakers
 
 Layout = Literal["auto", "folders", "common-voice", "speech-commands"]
@@ -28,7 +28,7 @@ _SPELLINGS: dict[Kind, str] = {
 }
 KIND_OF: dict[str, Kind] = {name: kind for kind, names in _SPELLINGS.items() for name in names.split()}
 """Folder names, in lower case with _ between words, by what they say about the clips in them."""
-PARTS = {
+PARTS: dict[str, Part] = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("validation", "valid", "val", "dev"), "validation"),
     **dict.fromkeys(("test", "testing", "eval", "evaluation"), "test"),
@@ -48,7 +48,7 @@ class Found:
     source: str
     text: str = ""
     licence: str = ""
-    part: str = ""
+    part: Part | Literal[""] = ""
     """train, validation or test where the folders say so, else empty."""
 
 
@@ -105,7 +105,7 @@ def find(
 def _folders(folder: Path, files: Sequence[Path], mapping: Mapping[str, str], licence: str) -> list[Found]:
     wishes = {"/".join(Path(key).parts) or ".": kind_named(value, f"--map {key}") for key, value in mapping.items()}
     unused, unknown = set(wishes), set()
-    together: dict[tuple[str, Kind, Path], list[Path]] = defaultdict(list)
+    together: dict[tuple[Part | Literal[""], Kind, Path], list[Path]] = defaultdict(list)
     for file in files:
         below = file.relative_to(folder).parts[:-1]
         part, rest = _part(below)
@@ -129,8 +129,8 @@ def _folders(folder: Path, files: Sequence[Path], mapping: Mapping[str, str], li
     return sorted(found, key=lambda f: f.path)
 
 
-def _part(below: Sequence[str]) -> tuple[str, Sequence[str]]:
-    part = PARTS.get(plain(below[0]), "") if below else ""
+def _part(below: Sequence[str]) -> tuple[Part | Literal[""], Sequence[str]]:
+    part: Part | Literal[""] = PARTS.get(plain(below[0]), "") if below else ""
     return part, below[1:] if part else below
 
 

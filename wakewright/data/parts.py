@@ -1,23 +1,18 @@
-"""Train, validation and test: which clip belongs where, and the streams each part is heard in."""
+"""The streams in which train, validation and test are heard (which clip is in which, `splits` says)."""
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections import defaultdict
 from collections.abc import Collection
 
 import numpy as np
 
-from wakewright.core.errors import RecipeError
-from wakewright.core.manifest import Clip, Kind, Manifest, Part, split_by_speaker
+from wakewright.core.manifest import Clip, Kind, Manifest, Part
 from wakewright.core.recipe import Augment, Recipe
 from wakewright.data import streams
+from wakewright.data.splits import Parts
 
-TEST_SHARE = 0.15
-"""Share of the speakers kept for the measurement at the end of training."""
-MANY_SPEAKERS = 12
-"""A synthesiser with fewer voices gives none of them away: training needs each more than validation does."""
 OFFSET = {"train": 0, "validation": 1000, "test": 2000}
 """Added to the seed, so that no room or place is shared between the parts."""
 COPIES: dict[tuple[Kind, bool], int] = {
@@ -32,10 +27,6 @@ MOST_OWN_COPIES = 60
 
 ENOUGH_REAL_S = 300.0
 """Real speech in a part from which on synthetic speech is not counted with it."""
-OTHERS: tuple[Kind, ...] = ("speech", "noise", "music")
-"""Kinds of sound that false accepts are counted on."""
-
-Parts = dict[Part, Manifest]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,32 +38,6 @@ class Scene:
     surroundings: streams.Surroundings
 
 
-def split(clips: Manifest, recipe: Recipe) -> Parts:
-    """Part every source by its speakers into train, validation and test; no speaker falls into two parts.
-
-    Without validation or test words, or without other sound there, nothing could be chosen or measured. Where no
-    source has `MANY_SPEAKERS`, each therefore gives some away; where that is not enough either, clips are parted one
-    by one, and a speaker may be in two parts, but none of those who recorded the phrase. What foreign voices say
-    besides the phrase is left out of validation and test. Raises RecipeError when there is nothing but the phrase,
-    or too little.
-    """
-    if not clips.of(*OTHERS):
-        raise RecipeError(
-            "there is nothing that the model could learn to stay silent for",
-            got="no sentence and no background",
-            do="set voices.sentences, or name folders in background.speech",
-        )
-    for many, each_clip in ((MANY_SPEAKERS, False), (2, False), (2, True)):
-        parts = _split(clips, recipe, many, each_clip)
-        if all(parts[name].of("positive") and parts[name].of(*OTHERS) for name in ("validation", "test")):
-            return parts
-    raise RecipeError(
-        "there are too few clips to keep some for validation and some for the test",
-        got=f"{len(clips.of('positive'))} of the phrase and {len(clips.of(*OTHERS))} others",
-        do="set voices.positives and voices.sentences to a hundred or more",
-    )
-
-
 def without(parts: Parts, clips: Collection[Clip]) -> Parts:
     """The parts less these clips in train and validation; the test part stays as it is."""
     gone = {clip.path for clip in clips}
@@ -80,42 +45,6 @@ def without(parts: Parts, clips: Collection[Clip]) -> Parts:
         name: manifest if name == "test" else Manifest(tuple(c for c in manifest if c.path not in gone))
         for name, manifest in parts.items()
     }
-
-
-def speakers(clips: Manifest) -> set[tuple[str, str]]:
-    """Who says the phrase in these clips, as (source, speaker)."""
-    return {(clip.source, clip.speaker) for clip in clips.of("positive")}
-
-
-def _split(clips: Manifest, recipe: Recipe, many: int, each_clip: bool) -> Parts:
-    known = {(clip.kind, clip.path): clip.speaker for clip in clips}
-    by_source: dict[tuple[str, Kind], list[Clip]] = defaultdict(list)
-    for clip in clips:
-        # measured rooms are furniture, not evidence: they are only ever trained with
-        own = clip.real and clip.kind == "positive"  # people who said the phrase are never in two parts
-        alone = dataclasses.replace(clip, speaker="") if each_clip and not own else clip
-        by_source[clip.source, "rir" if clip.kind == "rir" else "speech"].append(alone)
-    parts: dict[Part, list[Clip]] = {"train": [], "validation": [], "test": []}
-    for (_, kind), group in sorted(by_source.items()):
-        if kind == "rir" or len({clip.speaker or clip.path for clip in group}) < many:
-            parts["train"] += group
-            continue
-        rest, test = split_by_speaker(group, seed=recipe.seed, validation_share=TEST_SHARE)
-        share = recipe.background.validation_share
-        train, validation = split_by_speaker(rest, seed=recipe.seed + 1, validation_share=share)
-        parts["train"] += train
-        parts["validation"] += validation
-        parts["test"] += test
-    named = {
-        name: Manifest(tuple(dataclasses.replace(c, speaker=known[c.kind, c.path]) for c in group))
-        for name, group in parts.items()
-    }
-    # what a foreign voice makes of a sentence teaches, but nobody says it: it would set the threshold too high
-    return {name: group if name == "train" else _spoken_at_home(group) for name, group in named.items()}
-
-
-def _spoken_at_home(clips: Manifest) -> Manifest:
-    return Manifest(tuple(c for c in clips if c.kind == "positive" or not c.foreign))
 
 
 def mild(settings: Augment) -> Augment:
@@ -150,16 +79,16 @@ def scene(
 
 
 def own_copies(clips: Manifest, recipe: Recipe) -> int:
-    """How often each own recording among these clips is heard in training.
+    """How often each recording of the phrase among these clips is heard in training.
 
-    As often as makes them `recordings.weight` of all that say the phrase: no less often than a synthetic clip, and at
+    As often as makes them `Recipe.own_weight` of all that say the phrase: no less often than a synthetic clip, and at
     most `MOST_OWN_COPIES` times. Batches hold that share whatever the number. 0 where there are none.
     """
     phrase = clips.of("positive")
     own = sum(clip.real for clip in phrase)
-    if not own or recipe.recordings is None:
+    weight, often = recipe.own_weight, recipe.augment.copies
+    if not own or not weight:
         return 0
-    weight, often = recipe.recordings.weight, recipe.augment.copies
     wanted = weight / (1 - weight) * (len(phrase) - own) * often / own
     return min(MOST_OWN_COPIES, max(often, math.ceil(wanted)))
 
@@ -170,6 +99,7 @@ def training_scene(parts: Parts, recipe: Recipe) -> Scene:
         ("positive", True): own_copies(parts["train"], recipe),
         ("positive", False): recipe.augment.copies,
         ("near_miss", False): recipe.augment.copies,
+        ("near_miss", True): recipe.augment.real_copies,
         ("speech", True): recipe.augment.real_copies,
         ("hard_negative", True): recipe.augment.real_copies * recipe.train.hard_negative_weight,
     }
@@ -221,7 +151,8 @@ def synthetic_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:
 
 def near_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:
     """Near misses alone."""
-    return scene(parts, part, {("near_miss", False): 1}, recipe, salt=3, settings=mild(recipe.augment))
+    once: dict[tuple[Kind, bool], int] = {("near_miss", False): 1, ("near_miss", True): 1}
+    return scene(parts, part, once, recipe, salt=3, settings=mild(recipe.augment))
 
 
 def sample(clips: Manifest, count: int, seed: int) -> Manifest:

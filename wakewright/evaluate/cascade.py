@@ -22,7 +22,8 @@ from wakewright.core.recipe import Cascade as Settings
 from wakewright.core.run import Run
 from wakewright.data import parts as scenes
 from wakewright.data import streams
-from wakewright.data.parts import Parts, Scene
+from wakewright.data.parts import Scene
+from wakewright.data.splits import Parts
 from wakewright.detect import cascade
 from wakewright.detect.cascade import looked_at, moments_s
 from wakewright.detect.detector import BEFORE_S, Detector

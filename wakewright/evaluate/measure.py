@@ -18,7 +18,9 @@ from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.data import parts as scenes
-from wakewright.data.parts import Parts, Scene
+from wakewright.data import splits
+from wakewright.data.parts import Scene
+from wakewright.data.splits import Parts
 from wakewright.detect.device_rule import on_device
 from wakewright.evaluate import hear, real
 from wakewright.evaluate.calibrate import Calibration, calibrate
@@ -102,7 +104,7 @@ def _words(run: Run, parts: Parts, progress: Progress) -> dict[str, list[Trial]]
 def warnings_of(parts: Parts) -> tuple[str, ...]:
     """What the clips themselves say about how far the figures can be trusted."""
     found = []
-    if scenes.speakers(parts["train"]) & (scenes.speakers(parts["validation"]) | scenes.speakers(parts["test"])):
+    if splits.speakers(parts["train"]) & (splits.speakers(parts["validation"]) | splits.speakers(parts["test"])):
         found.append(SAME_VOICES)
     if not parts["test"].of("positive").real_seconds:
         found.append(NO_OWN)
@@ -218,8 +220,8 @@ def validation_negatives(run: Run, progress: Progress) -> Negatives | None:
         return None
     gone = set(run.suspects())
     clips = Manifest(tuple(clip for clip in Manifest.read(listed) if clip.path not in gone))
-    wanted = clips.of(*scenes.OTHERS, "rir")
-    if not wanted.of(*scenes.OTHERS) or not all(Path(clip.path).is_file() for clip in wanted):
+    wanted = clips.of(*splits.OTHERS, "rir")
+    if not wanted.of(*splits.OTHERS) or not all(Path(clip.path).is_file() for clip in wanted):
         return None
     what = scenes.other_scene({"validation": clips}, "validation", run.recipe)
     return _negatives(_heard_by(run, "hear the validation part", what, progress))

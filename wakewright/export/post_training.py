@@ -16,7 +16,7 @@ from wakewright.core.run import Run
 from wakewright.data import parts as scenes
 from wakewright.data import store
 from wakewright.data.batches import whole_steps
-from wakewright.data.parts import Parts
+from wakewright.data.splits import Parts
 from wakewright.data.store import decode
 from wakewright.evaluate import measure
 from wakewright.export import tflite

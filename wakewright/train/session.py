@@ -45,6 +45,8 @@ class Session:
     steps_per_window: Mapping[str, int]
     left_out: frozenset[int] = frozenset()
     """Clips of the training part, by their place, that are not learnt from."""
+    doubt: Callable[[], None] = lambda: None
+    """Called when the model is perfect at its very first validation."""
 
     @property
     def recipe(self) -> Recipe:
@@ -88,7 +90,6 @@ class Session:
         return teach.soft_labels(teacher, self.store, frontend, distill.temperature)
 
     def _sampler(self, recipe: Recipe, model: Any) -> Sampler:
-        own = recipe.recordings.weight if recipe.recordings else 0.0
         geometry = Geometry(model.receptive_field, model.stride, self.steps_per_window[recipe.model.name])
         return Sampler(
             self.store,
@@ -98,7 +99,7 @@ class Session:
             recipe.train,
             recipe.augment,
             seed=recipe.seed,
-            own_share=own,
+            own_share=recipe.own_weight,
             left_out=self.left_out,
         )
 
@@ -121,13 +122,28 @@ class Session:
                 seed=recipe.seed,
                 folder=folder,
                 bar=bar,
-                validate=lambda candidate: validate(candidate, recipe, self.words, self.others),
+                validate=self._validate(name, recipe),
                 log=lambda **values: self.run.log(stage=name, **values),
                 rewind=lambda step: self.run.rewind_metrics(step, stage=name),
                 beside=beside,
                 rounding=Rounding.of(recipe) if name == "model" else None,
                 body=body,
             )
+
+    def _validate(self, name: str, recipe: Recipe) -> loop.Validate:
+        """Validation, which doubts a model that is perfect at its first one."""
+        fresh = name == "model" and recipe.train.start is None
+        fresh = fresh and not any(line.get("stage") == name and "val_frr" in line for line in self.run.metrics())
+
+        def check(candidate: Any) -> tuple[loop.Quality, dict[str, float]]:
+            nonlocal fresh
+            quality, figures = validate(candidate, recipe, self.words, self.others)
+            if fresh and figures["val_words"] and quality == loop.Quality(0.0, 0.0):
+                self.doubt()
+            fresh = False
+            return quality, figures
+
+        return check
 
     def _pretrained(
         self, model: Any, sampler: Sampler, recipe: Recipe

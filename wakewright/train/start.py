@@ -10,6 +10,7 @@ import torch
 
 from wakewright.core.errors import RecipeError, RunError
 from wakewright.core.files import write_bytes
+from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.models import registry
@@ -41,6 +42,17 @@ def find(recipe: Recipe) -> Path | None:
             do="leave the model as it is there",
         )
     return path
+
+
+def taught(recipe: Recipe) -> Manifest | None:
+    """What the run that `train.start` names has learnt from; None where it names none, or one that is gone.
+
+    Raises InputError for a manifest that cannot be read.
+    """
+    if recipe.train.start is None:
+        return None
+    path = Path(recipe.train.start) / "manifest-train.jsonl"
+    return Manifest.read(path) if path.is_file() else None
 
 
 def keep(run: Run) -> None:

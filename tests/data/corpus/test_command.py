@@ -19,7 +19,7 @@ import soundfile
 from wakewright.apps.cli import main
 from wakewright.core.errors import AudioError
 from wakewright.core.manifest import Manifest
-from wakewright.core.recipe import Background
+from wakewright.core.material import Background
 from wakewright.data.corpora import scan
 from wakewright.data.corpus import CORPORA
 from wakewright.data.corpus.corpus import Part

@@ -29,6 +29,12 @@ def train(
         list[str] | None,
         typer.Option(metavar="FILE|DIR", help="Your own recordings of the phrase; may be given several times."),
     ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MANIFEST", help="Recordings that `data import` brought in; may be given several times."
+        ),
+    ] = None,
     model: Annotated[str, typer.Option(metavar="NAME", help="speech_embedding, mixednet, tc_resnet, ...")] = "",
     target: Annotated[str, typer.Option("--for", metavar="DEVICE", help="pi, server, esp32, esp32-s3, rp2040.")] = "",
     epochs: Annotated[
@@ -61,6 +67,8 @@ def train(
     how often it misses and how often it wakes for nothing.
     """
     words = list(settings or ())
+    if data:
+        words.insert(0, f"dataset.manifests={_yaml_list(data)}")
     if seed is not None:
         words.append(f"seed={seed}")
     if from_run:
