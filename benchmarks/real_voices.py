@@ -39,7 +39,7 @@ from wakewright.core.compose import load_recipe
 from wakewright.core.engine import map_processes
 from wakewright.core.files import write_json
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Cascade
+from wakewright.core.recipe import Cascade, Recipe
 from wakewright.core.run import Run
 from wakewright.evaluate import cascade as pairs
 from wakewright.evaluate import real
@@ -108,13 +108,18 @@ PRESETS: dict[str, list[str]] = {"speech_embedding": [], "esp32-s3": ["esp32-s3"
 """Layers of the recipe by model; any other is a tiny model by the preset esp32."""
 
 
-def train(cell: Cell, background: Sequence[str], out: Path, settings: Sequence[str]) -> tuple[Run, float]:
-    """Train from the text alone; returns the run and the seconds it took. Models of the same clips share features."""
+def recipe_of(cell: Cell, background: Sequence[str], out: Path, settings: Sequence[str]) -> Recipe:
+    """From the text alone. Models of the same clips share features."""
     kept = f"engine.features={json.dumps(str(features(cell.word, cell.voices, cell.seed, out)))}"
     engines = f"voices.engines={json.dumps(list(VOICES[cell.voices]))}"
     name = [] if cell.model in PRESETS else [f"model.name={cell.model}"]
     words = [*name, *background, engines, kept, f"seed={cell.seed}", *settings]
-    recipe = load_recipe(None, words, cell.word, layers=PRESETS.get(cell.model, ["esp32"]))
+    return load_recipe(None, words, cell.word, layers=PRESETS.get(cell.model, ["esp32"]))
+
+
+def train(cell: Cell, background: Sequence[str], out: Path, settings: Sequence[str]) -> tuple[Run, float]:
+    """Train a cell; returns the run and the seconds it took."""
+    recipe = recipe_of(cell, background, out, settings)
     started = time.monotonic()
     run = pipeline.train(recipe, output_dir=out / "runs" / cell.name, progress=Progress())
     return run, time.monotonic() - started

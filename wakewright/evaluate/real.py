@@ -282,10 +282,17 @@ def jobs(material: Material, snrs_db: Sequence[float | None] = SNRS_DB) -> list[
     return out
 
 
-def measure(material: Material, folder: Path | str, *, workers: int = 0, bar: Bar | None = None) -> Measured:
+def measure(
+    material: Material,
+    folder: Path | str,
+    *,
+    snrs_db: Sequence[float | None] = SNRS_DB,
+    workers: int = 0,
+    bar: Bar | None = None,
+) -> Measured:
     """Everything through the detector of `folder`: trials by condition, negatives by kind."""
     work = functools.partial(_work, folder=str(folder))
-    return collect(map_processes(work, jobs(material), workers=workers, progress_bar=bar))
+    return collect(map_processes(work, jobs(material, snrs_db), workers=workers, progress_bar=bar))
 
 
 def collect(results: Iterable[tuple[str, list[Trial] | Negatives]]) -> Measured:
