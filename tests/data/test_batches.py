@@ -220,13 +220,41 @@ def test_masks_and_warps_keep_shape_and_stay_finite() -> None:
 
 
 def test_a_warp_of_the_channels_moves_a_peak_by_its_factor() -> None:
-    frames = np.zeros((200, 3, 40), np.float32)
-    frames[:, :, 20] = 1.0
-    warped = batches._vtlp(frames, 0.2, np.random.default_rng(0))
-    peaks = warped[:, 0].argmax(axis=1)
+    drawn = batches._Changes.draw(Augment(vtlp=0.2, spec_freq=0), (200, 3, 40), True, np.random.default_rng(0))
+    warps = drawn.warps(40)
+    assert warps is not None
+    peaks = warps[:, 20].argmax(axis=1)
     assert peaks.min() == pytest.approx(20 / 1.2, abs=1)
     assert peaks.max() == pytest.approx(20 / 0.8, abs=1)
-    np.testing.assert_array_equal(batches._vtlp(frames, 0.0, np.random.default_rng(0)), frames)
+    still = batches._Changes(factors=np.ones(2, np.float32)).warps(40)
+    assert still is not None
+    np.testing.assert_array_equal(still, np.broadcast_to(np.eye(40), still.shape))
+
+
+@pytest.mark.parametrize("vtlp", [0.0, 0.3])
+def test_windows_hold_to_the_bit_what_warping_and_hiding_them_one_by_one_gives(vtlp: float) -> None:
+    settings = PLAIN.model_copy(update={"vtlp": vtlp, "spec_time": 2, "spec_freq": 2})
+    ends = np.arange(100, 1200, 100)  # not a whole number of times as many as are read together
+    assert len(ends) % batches.AT_ONCE
+    drawn, whole = sampler(settings), store().tracks["micro"].frames
+    whole[:] = np.random.default_rng(5).integers(-128, 128, whole.shape)
+    drawn.track.frames[:] = whole
+    rng = np.random.default_rng(3)
+    rng.uniform(0.0, 0.0, (len(ends), 1))  # the tempo
+    factors = (
+        rng.uniform(1 - vtlp, 1 + vtlp, len(ends)).astype(np.float32) if vtlp else np.ones(len(ends), np.float32)
+    )
+    stripes = [batches._stripes(len(ends), length, longest, rng) for length, longest in [(59, 4)] * 2 + [(40, 5)] * 2]
+    got = drawn.windows(ends, np.random.default_rng(3)).frames
+    here = np.arange(40, dtype=np.float32)
+    for i, end in enumerate(ends):
+        window = dequantise(whole[end - 58 : end + 1])
+        wanted = np.clip(here * factors[i], 0, 39)
+        window = window @ np.maximum(0.0, 1.0 - np.abs(here[:, None] - wanted)).astype(np.float32)
+        for number, rows in enumerate(stripes):
+            low, high = rows[i]
+            window[(slice(low, high), slice(None)) if number < 2 else (slice(None), slice(low, high))] = 0.0
+        np.testing.assert_array_equal(got[i], window)
 
 
 def test_what_is_hidden_holds_silence_or_the_mean_of_an_embedding() -> None:

@@ -30,6 +30,11 @@ LATE_S = 0.7
 """And for this long while the receptive field still holds all of it: a peak that lasts survives the smoothing."""
 SEEN_SHARE = 0.5
 """Once this share of the word is heard a step is no longer held against the model."""
+AT_ONCE = 4
+"""Windows that are read, warped and hidden in part together: so many fit into a core's cache."""
+
+Stripes = list[list[int]]
+"""(windows, 2) of each window the first place of a stripe and one past its last; some reach over the end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +157,8 @@ class Sampler:
         self._rest = np.flatnonzero(self.labels == NEGATIVE)
         sample = self.track.frames[:: max(1, len(self.track.frames) // 4096)]
         # what a masked stripe is filled with: silence for the micro front end, the mean for an embedding
-        self._blank = np.zeros(sample.shape[1], np.float32) if name == "micro" else decode(name, sample).mean(axis=0)
+        self._micro = name == "micro"
+        self._blank = np.zeros(sample.shape[1], np.float32) if self._micro else decode(name, sample).mean(axis=0)
         self.hard = np.zeros(0, np.int64)
         """Frames mined as hard negatives; set by the training loop."""
 
@@ -212,18 +218,14 @@ class Sampler:
         geometry, count = self.geometry, len(ends)
         ends = np.minimum(ends, len(self.labels) - 1)
         back = np.arange(geometry.frames)[::-1][None, :]
-        warp = rng is not None and self.track.name == "micro"
-        if warp and rng is not None:
-            low, high = (math.log(f) for f in self.augment.tempo)
-            back = np.rint(back / np.exp(rng.uniform(low, high, (count, 1)))).astype(np.int64)
-        wanted = ends[:, None] - back
-        frames = decode(self.track.name, np.take(self.track.frames, np.maximum(wanted, 0), axis=0))
+        changes = _Changes()
         if rng is not None:
-            if warp:
-                frames = _vtlp(frames, self.augment.vtlp, rng)
-            _mask(frames, self.augment.spec_time, self._blank, rng)
-            if self.track.name == "micro":
-                _mask(frames, self.augment.spec_freq, self._blank, rng, channels=True)
+            if self._micro:
+                low, high = (math.log(f) for f in self.augment.tempo)
+                back = np.rint(back / np.exp(rng.uniform(low, high, (count, 1)))).astype(np.int64)
+            changes = _Changes.draw(self.augment, (count, geometry.frames, len(self._blank)), self._micro, rng)
+        wanted = ends[:, None] - back
+        frames = self._heard(np.maximum(wanted, 0), changes)
         # a step that reaches over the start of its stream counts as the stream's first frame, which has neither
         # label nor teacher
         first = self.track.starts[np.searchsorted(self.track.starts, ends, side="right") - 1][:, None]
@@ -231,6 +233,25 @@ class Sampler:
         whole, step_ends = reached(origin, geometry.steps, geometry.stride)
         step_ends = np.where(whole, step_ends, first)
         return Batch(frames, self.labels[step_ends], step_ends, origin)
+
+    def _heard(self, wanted: NDArray[np.int64], changes: _Changes) -> Frames:
+        """(batch, frames) frames of the track -> (batch, frames, channels) what they hold after the changes.
+
+        A few windows at a time: they stay in a core's cache from the store to where the batch has them.
+        """
+        frames = np.empty((*wanted.shape, len(self._blank)), np.float32)
+        stored, warps = np.asarray(self.track.frames), changes.warps(len(self._blank))
+        for at in range(0, len(wanted), AT_ONCE):
+            rows = slice(at, at + AT_ONCE)
+            heard, here = decode(self.track.name, stored.take(wanted[rows], axis=0)), frames[rows]
+            if warps is None:
+                here[:] = heard
+            else:
+                np.matmul(heard, warps[rows], out=here)
+            for stripes in changes.moments:
+                for window, (low, high) in zip(here, stripes[rows], strict=True):
+                    window[low:high] = self._blank
+        return frames
 
 
 def reached(origin: NDArray[np.int64], count: int, stride: int) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
@@ -260,37 +281,56 @@ def _within(spans: NDArray[np.int64], count: int, rng: np.random.Generator) -> N
     return np.asarray(rng.integers(chosen[:, 0], chosen[:, 1]), np.int64)
 
 
-def _vtlp(frames: Frames, largest: float, rng: np.random.Generator) -> Frames:
-    """Stretch the channel axis of each window (Jaitly and Hinton, "Vocal Tract Length Perturbation", 2013).
+@dataclasses.dataclass(frozen=True)
+class _Changes:
+    """What is done to the windows of a batch, drawn for all of them; nothing where nothing is given."""
 
-    The micro front end's channels are mel spaced, so a factor on the channel index warps low and high alike.
-    """
-    if not largest:
-        return frames
-    channels = frames.shape[2]
-    factor = rng.uniform(1 - largest, 1 + largest, size=(len(frames), 1, 1)).astype(np.float32)
-    here = np.arange(channels, dtype=np.float32)
-    wanted = np.clip(here[None, None, :] * factor, 0, channels - 1)
-    weights = np.maximum(0.0, 1.0 - np.abs(here[None, :, None] - wanted)).astype(np.float32)
-    return np.asarray(np.matmul(frames, weights), np.float32)
+    factors: NDArray[np.float32] | None = None
+    """(batch,) by which the channel axis is stretched; of the micro front end alone, like `channels`."""
+    moments: tuple[Stripes, ...] = ()
+    """Stripes of time that are blanked."""
+    channels: tuple[Stripes, ...] = ()
+    """Stripes of channels that are blanked."""
+
+    @classmethod
+    def draw(cls, augment: Augment, shape: tuple[int, int, int], micro: bool, rng: np.random.Generator) -> _Changes:
+        """For windows of (batch, frames, channels), of the micro front end or not.
+
+        The channel axis is stretched after Jaitly and Hinton, "Vocal Tract Length Perturbation", 2013: the micro
+        front end's channels are mel spaced, so a factor on their number warps low and high alike. Blank stripes of
+        time (up to 8 %) and of channels (up to 12 %) are SpecAugment (Park et al., 2019).
+        """
+        count, length, width = shape
+        factors = np.ones(count, np.float32) if micro and augment.spec_freq else None
+        if micro and augment.vtlp:
+            factors = rng.uniform(1 - augment.vtlp, 1 + augment.vtlp, count).astype(np.float32)
+        moments = [_stripes(count, length, max(1, length // 12), rng) for _ in range(augment.spec_time)]
+        wide = augment.spec_freq if micro else 0
+        return cls(
+            factors, tuple(moments), tuple(_stripes(count, width, max(1, width // 8), rng) for _ in range(wide))
+        )
+
+    def warps(self, width: int) -> NDArray[np.float32] | None:
+        """(batch, width, width) what each channel gives to each of the stretched axis: two at most share in one.
+
+        Nothing is given to a channel that is blanked, as silence is 0 in the micro front end.
+        """
+        if self.factors is None:
+            return None
+        wanted = np.clip(np.arange(width, dtype=np.float32) * self.factors[:, None], 0, width - 1)
+        warps = np.zeros((len(wanted), width, width), np.float32)
+        below = wanted.astype(np.int64)
+        for near in (below, np.minimum(below + 1, width - 1)):
+            shares = np.maximum(0.0, 1.0 - np.abs(near.astype(np.float32) - wanted))
+            np.put_along_axis(warps, near[:, None, :], shares[:, None, :], axis=1)
+        for stripes in self.channels:
+            for warp, (low, high) in zip(warps, stripes, strict=True):
+                warp[:, low:high] = 0.0
+        return warps
 
 
-def _mask(
-    frames: Frames, count: int, blank: NDArray[np.float32], rng: np.random.Generator, *, channels: bool = False
-) -> None:
-    """SpecAugment (Park et al., 2019) in place: blank stripes of time (up to 8 %) or of channels (up to 12 %)."""
-    rows, length, width = frames.shape
-    for _ in range(count):
-        if channels:
-            for window, (low, high) in zip(frames, _stripes(rows, width, max(1, width // 8), rng), strict=True):
-                window[:, low:high] = blank[low:high]
-        else:
-            for window, (low, high) in zip(frames, _stripes(rows, length, max(1, length // 12), rng), strict=True):
-                window[low:high] = blank
-
-
-def _stripes(count: int, length: int, longest: int, rng: np.random.Generator) -> list[list[int]]:
+def _stripes(count: int, length: int, longest: int, rng: np.random.Generator) -> Stripes:
     """(count, 2) first and one past the last place of a stripe of 0 to `longest` places; some reach over the end."""
     start, size = rng.integers(0, length, (count, 1)), rng.integers(0, longest + 1, (count, 1))
-    stripes: list[list[int]] = np.concatenate([start, start + size], axis=1).tolist()
+    stripes: Stripes = np.concatenate([start, start + size], axis=1).tolist()
     return stripes
