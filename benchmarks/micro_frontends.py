@@ -1,8 +1,10 @@
-"""The micro front end twice: the C code that devices run, and NumPy over many signals at once.
+"""What front ends cost; and the micro front end twice: the C code that devices run, and NumPy over many signals.
 
     python benchmarks/micro_frontends.py [--signals 1 8 64] [--seconds 20] [--repeats 5]
 
-Prints CPU milliseconds per second of audio, the median of the repeats, and how many of the values differ.
+Prints CPU milliseconds per second of audio, the median of the repeats: of every front end over a whole signal, as
+training hears, and over pieces of 80 ms, as a detector does, in turn within each repeat; then of the two forms of the
+micro front end, and how many of their values differ.
 """
 
 from __future__ import annotations
@@ -16,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE, to_int16
-from wakewright.dsp import micro_numpy
+from wakewright.core.recipe import Frontend
+from wakewright.dsp import frontend, logmel, micro_numpy
 from wakewright.dsp.micro import MicroFrontend
 
 
@@ -28,6 +31,35 @@ def timed(run: Callable[[], NDArray[np.uint16]], repeats: int) -> tuple[NDArray[
         run()
         times.append(time.process_time() - started)
     return result, statistics.median(times)
+
+
+LIVE = SAMPLE_RATE * 80 // 1000
+FRONTS = (
+    "micro",
+    *(logmel.name_of(s) for s in (Frontend(), Frontend(kind="mfcc"), Frontend(n_mels=80, fmin_hz=60, window_ms=64))),
+    "speech_embedding",
+)
+
+
+def fronts(seconds: float, repeats: int) -> None:
+    """Print what each front end costs, median and range."""
+    sound = np.random.default_rng(0).normal(0, 0.1, int(seconds * SAMPLE_RATE)).astype(np.float32)
+    pieces = {"whole": [sound], "live": [sound[at : at + LIVE] for at in range(0, len(sound), LIVE)]}
+    made = {name: frontend.create(name) for name in FRONTS}
+    spent: dict[tuple[str, str], list[float]] = {(name, how): [] for name in FRONTS for how in pieces}
+    for repeat in range(repeats + 1):
+        for (name, how), times in spent.items():
+            made[name].reset()
+            started = time.process_time()
+            for piece in pieces[how]:
+                made[name].push(piece)
+            if repeat:  # the first warms up
+                times.append(1000 * (time.process_time() - started) / seconds)
+    print("| front end | whole, ms/s: median (range) | in pieces of 80 ms, ms/s: median (range) |\n|---|---|---|")
+    for name in FRONTS:
+        cells = [spent[name, how] for how in pieces]
+        told = [f"{statistics.median(cell):.2f} ({min(cell):.2f} to {max(cell):.2f})" for cell in cells]
+        print(f"| {name} | {' | '.join(told)} |", flush=True)
 
 
 def by_c(signals: NDArray[np.float32]) -> NDArray[np.uint16]:
@@ -47,6 +79,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0)
     parser.add_argument("--repeats", type=int, default=5)
     asked = parser.parse_args()
+    fronts(asked.seconds, asked.repeats)
+    print()
     print("| signals at once | C, ms/s | NumPy, ms/s | NumPy / C | values that differ |")
     print("|---|---|---|---|---|")
     for count in asked.signals:

@@ -86,6 +86,24 @@ def test_a_folder_of_other_work_is_refused(people: Path, tmp_path: Path) -> None
         backbone._claim(out, recipe(people, "voices.sentences=25"))
 
 
+def test_a_folder_of_an_older_version_is_gone_on_with(people: Path, tmp_path: Path) -> None:
+    """What it says less, or in other comments, is not another work."""
+    backbone._claim(tmp_path, recipe(people))
+    whole = (tmp_path / "heard.yaml").read_text(encoding="utf-8")
+    less = [line for line in whole.splitlines() if not line.strip().startswith(("#", "frontend:"))]
+    assert any("frontend:" in line for line in whole.splitlines())
+    (tmp_path / "heard.yaml").write_text("\n".join(less), encoding="utf-8")
+    backbone._claim(tmp_path, recipe(people))
+
+
+def test_backbones_hear_through_the_micro_front_end(people: Path, tmp_path: Path) -> None:
+    with pytest.raises(
+        RecipeError, match=r"backbones hear through the micro front end\n  got: model.frontend.kind=mel"
+    ):
+        backbone.train(recipe(people, "model.frontend.kind=mel"), tmp_path / "out", [], Progress(quiet=True))
+    assert not (tmp_path / "out").exists()
+
+
 def test_a_model_that_hears_with_the_embedding_itself_needs_none(people: Path, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match="nothing to train a backbone for"):
         backbone.train(recipe(people, "model.name=speech_embedding"), tmp_path / "out", [], Progress(quiet=True))

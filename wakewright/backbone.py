@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from wakewright import __version__
-from wakewright.core.compose import commented
+from wakewright.core.compose import commented, load_recipe
 from wakewright.core.errors import RecipeError, RunError
 from wakewright.core.files import fingerprint, write_text
 from wakewright.core.lock import exclusive
@@ -44,7 +44,13 @@ def train(recipe: Recipe, out: Path, licences: Sequence[str], progress: Progress
     TrainingDiverged, DiskFull.
     """
     settings = recipe.train.pretrain
-    if settings is None or registry.frontend_of(recipe.model.name) != "micro":
+    if recipe.model.frontend is not None:
+        raise RecipeError(
+            "backbones hear through the micro front end",
+            got=f"model.frontend.kind={recipe.model.frontend.kind}",
+            do="leave model.frontend out; a model of another front end learns to hear on its own streams",
+        )
+    if settings is None or registry.frontend_of(recipe.model) != "micro":
         raise RecipeError(
             "there is nothing to train a backbone for",
             got=f"model.name={recipe.model.name}",
@@ -71,15 +77,15 @@ def train(recipe: Recipe, out: Path, licences: Sequence[str], progress: Progress
 
 def _claim(out: Path, recipe: Recipe) -> None:
     """Store what is heard in `out`, or make sure that it is the same; the model and its training may differ."""
-    text = commented(recipe.model_copy(update={"model": Model(), "train": Train(), "engine": Engine()}))
+    heard = recipe.model_copy(update={"model": Model(), "train": Train(), "engine": Engine()})
     path = out / "heard.yaml"
-    if path.is_file() and path.read_text(encoding="utf-8") != text:
+    if path.is_file() and load_recipe(path) != heard:
         raise RunError(
             f"{out} holds a backbone that hears something else",
             got="other settings, in heard.yaml",
             do="name another --out, or remove that folder",
         )
-    write_text(path, text)
+    write_text(path, commented(heard))
 
 
 def _split(clips: Manifest, recipe: Recipe) -> tuple[Manifest, Manifest]:

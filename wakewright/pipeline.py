@@ -52,7 +52,9 @@ def train(
     advice = adviser.render(adviser.advise(recipe))
     for line in advice:
         progress.say(line)
-    Rounding.of(recipe)  # refused before anything is spoken, as is a backbone that does not fit
+    Rounding.of(recipe)  # refused before anything is spoken, as are a front end that hears nothing and a backbone
+    if recipe.model.frontend is not None:
+        frontend.create(registry.frontend_of(recipe.model))
     if recipe.train.pretrain is not None and resume is None:  # a finished run needs it no more
         backbone.find(recipe.train.pretrain.backbone, registry.Dimensions.of(recipe.model))
     if resume is None:
@@ -95,7 +97,8 @@ def _past_targets(recipe: Recipe) -> list[str]:
         return []
     needs = budget.of_recipe(recipe)
     if needs is None:
-        return [f"targets are for microcontrollers: {recipe.model.name} is not held to them"]
+        through = f" through {recipe.model.frontend.kind}" if recipe.model.frontend else ""
+        return [f"targets are for microcontrollers: {recipe.model.name}{through} is not held to them"]
     return [f"{line}; export will refuse it (see: wakewright budget)" for line in needs.past(recipe.targets)]
 
 
@@ -154,7 +157,7 @@ def _key(run: Run, parts: Parts) -> str:
 
 def _fronts(recipe: Recipe, parts: Parts) -> tuple[str, ...]:
     """The front ends a training needs: the model's, and the embedding for whatever is taught or guarded by it."""
-    fronts = {registry.frontend_of(recipe.model.name)}
+    fronts = {registry.frontend_of(recipe.model)}
     if recipe.train.pretrain or recipe.train.distill or _real_speech(recipe, parts):
         fronts.add("speech_embedding")
     return tuple(sorted(fronts))
@@ -215,6 +218,8 @@ def _trained(run: Run, parts: Parts, suspects: list[Clip], progress: Progress) -
     )
     model = session.fit()
     registry.save(run.model_path, model)
+    if normalised := _normalised(model, recipe):
+        write_json(run.cmvn_path, normalised)
     if quantised.is_prepared(model):
         run.rewind_metrics(0, stage="int8")
         run.log(stage="int8", step=recipe.train.steps, **side_by_side(model, recipe, session.words, session.others))
@@ -248,6 +253,29 @@ def side_by_side(model: Any, recipe: Recipe, words: store.Store, others: store.S
     return {f"{name}_frr": validate(form, recipe, words, others)[0].frr for name, form in forms.items()}
 
 
+def _normalised(model: Any, recipe: Recipe) -> dict[str, Any]:
+    """The mean and deviation of each coefficient that `model` brings to 0 and 1; nothing where it does not.
+
+    They are of the training part; of the earlier run's, where the training began with its weights.
+    """
+    if recipe.model.frontend is None or not recipe.model.frontend.cmvn:
+        return {}
+    of = "the run it began with" if recipe.train.start else "the training part"
+    return {"frontend": model.frontend, "of": of, "mean": model.mean.tolist(), "std": model.std.tolist()}
+
+
+def _hears(model: Any, recipe: Recipe) -> dict[str, Any]:
+    """The front end as a detector must know it, and, of one with settings, as a reader would; its normalisation is in
+    the model."""
+    own = recipe.model.frontend
+    told: dict[str, Any] = {"frontend": model.frontend}
+    if own is None:
+        return told
+    told |= {"frontend_settings": own.model_dump() | {"sample_rate_hz": SAMPLE_RATE}}
+    normalised = _normalised(model, recipe)
+    return told | ({"cmvn": {key: normalised[key] for key in ("of", "mean", "std")}} if normalised else {})
+
+
 def _looked_at_s(model: Any) -> float:
     """Seconds of audio that one score looks at."""
     front = frontend.create(model.frontend)
@@ -274,7 +302,7 @@ def _export(run: Run, model: Any) -> None:
             "threshold": recipe.policy.threshold if recipe.policy.threshold is not None else 0.5,
             "model": shipped.name,
             "model_type": recipe.model.name,
-            "frontend": model.frontend,
+            **_hears(model, recipe),
             "stride": model.stride,
             "looked_at_s": _looked_at_s(model),
             "parameters": registry.parameters(model),

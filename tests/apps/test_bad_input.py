@@ -152,6 +152,12 @@ def test_a_backbone_that_cannot_be_begun_from(capsys: pytest.CaptureFixture[str]
     message = refused([*words, f"train.pretrain.backbone={wide}"], 2, capsys)
     assert "the backbone is for another model\n  got: one for mixednet of width 1\n" in message
     assert "width 0.375" in message
+    through = "model.frontend.kind=mfcc"
+    message = refused([*words, f"train.pretrain.backbone={wide}", "qat=null", "model.width=1", through], 2, capsys)
+    assert "learnt through another front end\n  got: micro, where the model hears through mfcc-30ms" in message
+    assert "qat=null" in refused([*words, through], 2, capsys)
+    narrow = "model.frontend={n_mels: 128, fmin_hz: 20, window_ms: 25}"
+    assert "would hear nothing" in refused([*words, "qat=null", narrow], 2, capsys)
 
 
 def test_nothing_to_stay_silent_for(capsys: pytest.CaptureFixture[str]) -> None:

@@ -290,3 +290,29 @@ def test_batches_hold_own_recordings_in_the_share_asked_for(weight: float) -> No
         near = np.array([own[max(0, a - 60) : a + 10].any() for a in anchors])
         heard, said = heard + int((spoken & near).sum()), said + int(spoken.sum())
     assert heard / said == pytest.approx(weight, abs=0.03)
+
+
+@pytest.mark.parametrize("name", ["mel-30ms-10ms-40bands-125to7500hz", "mfcc-30ms-10ms-40bands-125to7500hz-first40"])
+def test_time_is_stretched_for_every_spectrum_and_bands_warped_where_there_are_any(name: str) -> None:
+    micro = store()
+    frames = np.random.default_rng(0).normal(-6.0, 2.0, micro.tracks["micro"].frames.shape).astype(np.float16)
+    track = Track(name, frames, micro.tracks["micro"].starts, HOP, WINDOW)
+    whole = Store({name: track}, micro.events, micro.seconds)
+
+    def windows(**settings: object) -> tuple[np.ndarray, np.ndarray]:
+        drawn = Sampler(whole, MANIFEST, name, GEOMETRY, TRAIN, PLAIN.model_copy(update=settings), seed=1)
+        batch = drawn.batch(0)
+        return batch.frames, drawn.windows(batch.ends[:, -1]).frames
+
+    changed, plain = windows()
+    np.testing.assert_array_equal(changed, plain)
+    changed, plain = windows(tempo=(0.8, 0.9))
+    assert (changed != plain).mean() > 0.5
+    for warp in ({"vtlp": 0.2}, {"spec_freq": 2}):
+        changed, plain = windows(**warp)
+        assert np.array_equal(changed, plain) == name.startswith("mfcc")
+    changed, plain = windows(spec_time=2)
+    hidden = changed[(changed != plain).all(axis=2)]
+    assert len(hidden) > 10
+    np.testing.assert_allclose(hidden, np.broadcast_to(hidden[0], hidden.shape))
+    np.testing.assert_allclose(hidden[0], -6.0, atol=0.3)

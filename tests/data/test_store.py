@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import pickle
 import signal
@@ -95,7 +96,7 @@ from wakewright.data import store
 if __name__ == "__main__":
     plans, around = pickle.loads(Path(sys.argv[1]).read_bytes())
     print("go", flush=True)
-    store.build(Path(sys.argv[2]), plans, around, ("micro",), workers=1)
+    store.build(Path(sys.argv[2]), plans, around, tuple(sys.argv[3:]) or ("micro",), workers=1)
 """
 
 
@@ -118,6 +119,33 @@ def test_a_killed_build_leaves_nothing_that_is_taken_for_whole(plans: list[Strea
     assert process.returncode == -signal.SIGKILL
     assert folder.is_dir()
     assert Store.open(folder, key_of(plans * 20, AROUND)) is None
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs SIGKILL")
+def test_killed_while_a_front_end_is_added_a_store_keeps_what_it_had(plans: list[StreamPlan], tmp_path: Path) -> None:
+    """Killed in the midst of the very file, which is then half there, and is not taken for whole."""
+    (tmp_path / "build.py").write_text(SCRIPT)
+    (tmp_path / "plan").write_bytes(pickle.dumps((plans[:2], AROUND)))
+    folder = tmp_path / "s"
+    build(folder, plans[:2], AROUND, ("micro",), workers=1)
+    before = contents(folder)
+    os.mkfifo(folder / f"{MEL}.npy")  # whoever writes it waits for a reader, and is killed then
+    command = [sys.executable, str(tmp_path / "build.py"), str(tmp_path / "plan"), str(folder), "micro", MEL]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    with process, (folder / f"{MEL}.npy").open("rb") as written:
+        half = written.read(5000)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    (folder / f"{MEL}.npy").unlink()
+    (folder / f"{MEL}.npy").write_bytes(half)
+    whole = Store.open(folder, key_of(plans[:2], AROUND))
+    assert whole is not None
+    assert whole.tracks.keys() == {"micro"}
+    assert {name: contents(folder)[name] for name in before} == before
+    grown = build(folder, plans[:2], AROUND, ("micro", MEL), workers=1)
+    assert grown.tracks.keys() == {"micro", MEL}
+    build(tmp_path / "at once", plans[:2], AROUND, ("micro", MEL), workers=1)
+    assert contents(tmp_path / "at once") == contents(folder)
     again = build(folder, plans[:1], AROUND, ("micro",), workers=1)
     assert len(again.tracks["micro"].starts) == 2
 
@@ -159,6 +187,57 @@ def test_a_store_with_more_front_ends_serves_a_model_that_needs_one(plans: list[
     assert (tmp_path / "s" / "store.json").stat().st_mtime_ns == made
     assert build(tmp_path / "t", plans[:1], AROUND, ("micro",), workers=1).tracks.keys() == {"micro"}
     assert build(tmp_path / "t", plans[:1], AROUND, FRONTS, workers=1).tracks.keys() == set(FRONTS)
+
+
+MEL = "mel-30ms-10ms-40bands-125to7500hz"
+
+
+def test_a_front_end_is_added_to_a_store_and_nothing_else_is_heard_again(
+    plans: list[StreamPlan], tmp_path: Path
+) -> None:
+    folder = tmp_path / "s"
+    build(folder, plans[:2], AROUND, ("micro",), workers=1)
+    before = {name: (folder / name).stat().st_mtime_ns for name in contents(folder) if name != "store.json"}
+    grown = build(folder, plans[:2], AROUND, ("micro", MEL), workers=2)
+    assert grown.tracks.keys() == {"micro", MEL}
+    assert {name: (folder / name).stat().st_mtime_ns for name in before} == before
+    build(tmp_path / "at once", plans[:2], AROUND, ("micro", MEL), workers=1)
+    assert contents(tmp_path / "at once") == contents(folder)
+    track = grown.tracks[MEL]
+    samples, _ = streams.render(plans[0], AROUND)
+    got = decode(MEL, track.frames[: track.starts[1]])
+    np.testing.assert_allclose(got, frontend.create(MEL).push(samples), rtol=1e-3, atol=1e-6)
+    assert track.frames.dtype == np.float16
+
+
+@pytest.mark.parametrize("name", ["micro.npy", "micro-starts.npy", "events.npy"])
+def test_a_damaged_store_is_made_again(plans: list[StreamPlan], tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "s"
+    build(folder, plans[:1], AROUND, ("micro",), workers=1)
+    before = contents(folder)
+    whole = before[name]
+    for damaged in (whole[:-1], whole + b"0", whole[:-1] + bytes([whole[-1] ^ 1]), None):
+        (folder / name).unlink()
+        if damaged is not None:
+            (folder / name).write_bytes(damaged)
+        assert Store.open(folder, key_of(plans[:1], AROUND)) is None
+        build(folder, plans[:1], AROUND, ("micro",), workers=1)
+        assert contents(folder) == before
+
+
+def test_a_store_without_checksums_is_taken_as_it_is(plans: list[StreamPlan], tmp_path: Path) -> None:
+    """As earlier versions wrote it; what is added to it has them."""
+    folder = tmp_path / "s"
+    build(folder, plans[:1], AROUND, ("micro",), workers=1)
+    about = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+    del about["checksums"]
+    (folder / "store.json").write_text(json.dumps(about), encoding="utf-8")
+    assert Store.open(folder, key_of(plans[:1], AROUND)) is not None
+    stamp = (folder / "micro.npy").stat().st_mtime_ns
+    build(folder, plans[:1], AROUND, (MEL,), workers=1)
+    assert (folder / "micro.npy").stat().st_mtime_ns == stamp
+    about = json.loads((folder / "store.json").read_text(encoding="utf-8"))
+    assert about["checksums"].keys() == {f"{MEL}.npy", f"{MEL}-starts.npy"}
 
 
 def test_a_store_of_another_key_is_made_again(plans: list[StreamPlan], tmp_path: Path) -> None:

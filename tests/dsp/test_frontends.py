@@ -9,7 +9,13 @@ import pytest
 from wakewright.core.audio import to_int16
 from wakewright.dsp import frontend, micro
 
-NAMES = ["micro", "speech_embedding"]
+NAMES = [
+    "micro",
+    "speech_embedding",
+    "mel-30ms-10ms-40bands-125to7500hz",
+    "mel-64ms-20ms-80bands-60to8000hz",
+    "mfcc-25ms-12.5ms-40bands-0to7600hz-first13",
+]
 
 
 def _sound(seconds: float) -> np.ndarray:

@@ -81,6 +81,8 @@ def test_the_command_prints_it_and_fails_past_the_targets(
     assert "! flash takes" in capsys.readouterr().out
     assert main(["budget", "hey katya", "--for", "pi"]) == 2
     assert "speech_embedding is no model for a microcontroller" in capsys.readouterr().err
+    assert main(["budget", "hey katya", "--for", "esp32", "model.frontend.kind=mfcc"]) == 2
+    assert "another front end than micro\n  got: model.frontend.kind=mfcc" in capsys.readouterr().err
 
 
 def test_training_says_at_its_start_what_goes_past_the_targets() -> None:
@@ -92,4 +94,6 @@ def test_training_says_at_its_start_what_goes_past_the_targets() -> None:
     assert memory.startswith("memory takes")
     (line,) = pipeline._past_targets(load_recipe(phrase="x", overrides=["targets={}"]))
     assert line == "targets are for microcontrollers: speech_embedding is not held to them"
+    (line,) = pipeline._past_targets(load_recipe(phrase="x", layers=["esp32-s3"], overrides=["model.frontend={}"]))
+    assert line == "targets are for microcontrollers: mixednet through mel is not held to them"
     assert pipeline._past_targets(load_recipe(phrase="x")) == []

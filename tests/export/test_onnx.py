@@ -42,6 +42,27 @@ def test_the_file_gives_what_torch_gives(name: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(network(frames)[:1], pieces[0], atol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["mixednet", "bc_resnet"])
+def test_a_normalisation_is_the_first_step_of_the_file(name: str, tmp_path: Path) -> None:
+    """Of coefficients as they come, far from 0 and of unlike spread."""
+    torch.manual_seed(4)
+    made = registry.create(registry.Dimensions(name, 0.5, frontend="mfcc-30ms-10ms-40bands-125to7500hz-first13"))
+    mean, std = torch.linspace(-60, 5, 13), torch.linspace(20, 0.5, 13)
+    made.set_statistics(mean, std)
+    made.eval()
+    assert onnx.write(made, tmp_path / "model.onnx") < 1e-5
+    assert onnx.write_windowed(made, tmp_path / "windowed.onnx") < 1e-5
+    frames = mean + std * torch.randn(60 * made.stride, 13)
+    with torch.no_grad():
+        logits, _ = made(frames[None], made.initial_state(1))
+        bare = registry.create(registry.Dimensions(name, 0.5, frontend=made.frontend)).eval()
+        bare.load_state_dict({k: v for k, v in made.state_dict().items() if k not in ("mean", "std")}, strict=False)
+        normal, _ = bare(((frames - mean) / std)[None], bare.initial_state(1))
+    scores = OnnxNetwork(tmp_path / "model.onnx", 13)(frames.numpy())
+    np.testing.assert_allclose(scores, torch.sigmoid(logits[0]).numpy(), atol=1e-5)
+    np.testing.assert_allclose(scores, torch.sigmoid(normal[0]).numpy(), atol=1e-5)
+
+
 def test_a_file_that_differs_is_refused_and_not_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx, "TOLERANCE", -1.0)
     with pytest.raises(WakewrightError, match=r"does not give what the trained model gives\n  got: a difference of"):

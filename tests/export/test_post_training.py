@@ -55,3 +55,15 @@ def test_a_head_on_the_embedding_has_no_int8_form(tmp_path: Path) -> None:
     (tmp_path / "metadata.json").write_text(json.dumps({}))
     with pytest.raises(InputError, match=r"speech_embedding has no int8 form\n  got: a head on the speech embedding"):
         post_training.quantise(Run(), 3, tmp_path, Progress(quiet=True))  # type: ignore[arg-type]
+
+
+def test_a_model_of_another_front_end_has_no_int8_form(tmp_path: Path) -> None:
+    class Run:
+        def require(self, name: str) -> Path:
+            return tmp_path / name
+
+    through = "mel-30ms-10ms-40bands-125to7500hz"
+    registry.save(tmp_path / "model.pt", registry.create(registry.Dimensions("mixednet", 0.25, frontend=through)))
+    with pytest.raises(InputError, match=rf"no int8 form of a model that hears through another .*\n  got: {through}"):
+        post_training.quantise(Run(), 3, tmp_path, Progress(quiet=True))  # type: ignore[arg-type]
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pt"]

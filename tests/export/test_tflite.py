@@ -121,6 +121,14 @@ def test_what_cannot_be_written_is_said_and_no_file_is_left(tmp_path: Path) -> N
     with pytest.raises(InputError, match=r"does not know the ranges of its activations\n  got: a model trained in"):
         tflite.write(plain, tmp_path / "model.tflite")
 
+    through = "mel-30ms-10ms-40bands-125to7500hz"
+    other = registry.create(registry.Dimensions("mixednet", 0.25, frontend=through)).eval()
+    for form in ("streaming", "windowed", "float"):
+        with pytest.raises(
+            InputError, match=rf"through the micro front end alone\n  got: .* {through}\n  do:  use --to"
+        ):
+            tflite.write(other, tmp_path / "model.tflite", form)
+
     class Foreign(nn.Module):
         outputs, reach, stride, states, macs = 32, 1, 1, 0, 0.0
 

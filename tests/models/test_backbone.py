@@ -51,6 +51,16 @@ def test_a_model_takes_its_body_and_keeps_its_head(written: tuple[Path, Backbone
     assert torch.equal(model.features(frames)[0], first.features(frames)[0])
 
 
+def test_one_that_learnt_through_another_front_end_is_refused(written: tuple[Path, Backbone]) -> None:
+    through = "mel-30ms-10ms-40bands-125to7500hz"
+    with pytest.raises(
+        RunError, match=rf"another front end\n  got: micro, where the model hears through {through}\n"
+    ):
+        backbone.read(written[0]).begin(registry.create(registry.Dimensions("mixednet", 0.25, frontend=through)))
+    assert backbone.find("shipped", registry.Dimensions("mixednet", 1.0)) is not None
+    assert backbone.find("shipped", registry.Dimensions("mixednet", 1.0, frontend=through)) is None
+
+
 @pytest.mark.parametrize("other", [registry.Dimensions("mixednet"), registry.Dimensions("tc_resnet", 0.25)])
 def test_another_model_is_refused(written: tuple[Path, Backbone], other: registry.Dimensions) -> None:
     model = registry.create(other)

@@ -84,7 +84,42 @@ def test_saved_models_load_with_their_dimensions(name: str, tmp_path: Path) -> N
     frames = torch.rand(1, model.receptive_field, model.channels)
     torch.testing.assert_close(model(frames)[0], again(frames)[0], rtol=0, atol=0)
     assert registry.parameters(again) < registry.parameters(registry.create(registry.Dimensions(name, width)))
-    assert registry.frontend_of(name) == model.frontend
+    assert registry.frontend_of(registry.Dimensions(name)) == model.frontend
+
+
+FRONTS = ("mfcc-30ms-10ms-40bands-125to7500hz-first13", "mel-64ms-20ms-80bands-60to8000hz")
+
+
+@pytest.mark.parametrize("front", FRONTS)
+@pytest.mark.parametrize("name", registry.TRUNKS)
+def test_every_trunk_hears_through_every_front_end(name: str, front: str, tmp_path: Path) -> None:
+    """In pieces as whole; and its statistics come back with its weights."""
+    torch.manual_seed(0)
+    model = registry.create(registry.Dimensions(name, WIDTHS.get(name, 0.5), frontend=front))
+    assert (model.frontend, model.channels) == (front, 13 if "mfcc" in front else 80)
+    assert 1.0 <= model.receptive_field * (0.01 if "-10ms-" in front else 0.02) <= 4.0
+    spread = torch.linspace(0.0, 9.0, model.channels)  # a coefficient that never moves is divided by next to nothing
+    model.set_statistics(torch.linspace(-9, 4, model.channels), spread)
+    model.eval()
+    frames = model.mean + model.std * torch.randn(2, 30 * model.stride, model.channels)
+    whole, _ = model(frames, model.initial_state(2))
+    state, pieces = model.initial_state(2), []
+    for part in frames.split([model.stride, 9 * model.stride, 20 * model.stride], dim=1):
+        logits, state = model(part, state)
+        pieces.append(logits)
+    torch.testing.assert_close(torch.cat(pieces, 1), whole, rtol=0, atol=1e-5)
+    registry.save(tmp_path / "model.pt", model)
+    again = registry.load(tmp_path / "model.pt")
+    assert again.dims == model.dims
+    assert torch.equal(again.std, spread.clamp(min=1e-3))
+    torch.testing.assert_close(again(frames, again.initial_state(2))[0], whole, rtol=0, atol=0)
+
+
+def test_a_model_of_the_micro_front_end_is_stored_as_before_there_were_others(tmp_path: Path) -> None:
+    registry.save(tmp_path / "model.pt", registry.create(registry.Dimensions("mixednet", 0.25)))
+    stored = torch.load(tmp_path / "model.pt", weights_only=True)
+    assert stored["dims"] == {"name": "mixednet", "width": 0.25, "hidden": 64}
+    assert not {"mean", "std"} & stored["weights"].keys()
 
 
 def test_a_missing_or_foreign_model_file_says_so(tmp_path: Path) -> None:

@@ -31,6 +31,10 @@ def test_the_steps_are_what_the_recipe_says() -> None:
     with pytest.raises(RecipeError, match=r"qat: speech_embedding has no int8 form\n  got: a head on the speech"):
         Rounding.of(load_recipe(phrase="x", overrides=["qat={}"]))
     tiny = "model.name=mixednet"
+    with pytest.raises(
+        RecipeError, match=r"qat: int8 is for devices.*\n  got: model.frontend.kind=mel\n  do:  set qat=null"
+    ):
+        Rounding.of(load_recipe(phrase="x", overrides=[tiny, "qat={}", "model.frontend.kind=mel"]))
     half = load_recipe(phrase="x", overrides=[tiny, "qat={}", "train.steps=1000"])
     assert Rounding.of(half) == Rounding(500, 900)
     epoch = half.steps_per_epoch

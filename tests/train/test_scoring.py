@@ -77,3 +77,15 @@ def test_soft_labels_are_the_teachers_answers_made_softer(toy: Any) -> None:
     first = store.tracks["speech_embedding"].first_end + 15 * 1280
     ends = store.tracks["micro"].ends()
     np.testing.assert_array_equal(np.isnan(other), ends < first)
+
+
+def test_moments_are_those_of_all_frames_however_far_from_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    frames = np.random.default_rng(0).normal(-200.0, [0.5, 3.0, 0.0], (5000, 3)).astype(np.float16)
+    track = Track("mfcc-30ms-10ms-40bands-125to7500hz-first4", frames, np.array([0, 5000]), 160, 480)
+    monkeypatch.setattr(teach, "AT_ONCE", 333)
+    found = teach.moments(track)
+    np.testing.assert_allclose(found.mean, frames.astype(np.float64).mean(axis=0), rtol=1e-6)
+    np.testing.assert_allclose(found.std, frames.astype(np.float64).std(axis=0), rtol=1e-6)
+    assert (found.mean.dtype, found.std.dtype) == (np.float32, np.float32)
+    none = teach.moments(Track("mel", frames[:0], np.array([0]), 160, 480))
+    np.testing.assert_array_equal(none.std, 0)

@@ -13,6 +13,9 @@ from typing import Annotated, Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from wakewright.core.material import Background, Dataset, Mined, Recordings
+from wakewright.core.model import Frontend as Frontend
+from wakewright.core.model import Model as Model
+from wakewright.core.model import ModelName as ModelName
 from wakewright.core.node import Node
 
 FORMAT = 1
@@ -21,32 +24,6 @@ FORMAT = 1
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 Span = tuple[float, float]
 Board = Literal["esp32-s3", "esp32", "rp2040", "cortex-m4"]
-ModelName = Literal[
-    "speech_embedding",
-    "mixednet",
-    "tc_resnet",
-    "tc_resnet14",
-    "bc_resnet",
-    "ds_cnn",
-    "tiny_conv",
-    "tiny_depthwise",
-    "mobilenet_v3",
-    "resnet18",
-]
-
-
-class Model(Node):
-    """Which model is trained."""
-
-    name: ModelName = "speech_embedding"
-    """speech_embedding (most accurate; a Pi, PC or server); mixednet (tiny and streaming; an ESP32). Also tiny, but
-    not measured on real voices: tc_resnet, tc_resnet14, bc_resnet, ds_cnn, tiny_conv, tiny_depthwise, mobilenet_v3,
-    resnet18."""
-    width: PositiveFloat = 1.0
-    """Multiplies the channels of a tiny model's trunk (tau, 1 to 8, of bc_resnet), or of the head on the speech
-    embedding."""
-    hidden: PositiveInt = 64
-    """Values of a tiny model's last temporal layer, whose weights are most of a small model: 16 * 16 for each."""
 
 
 class Voices(Node):
@@ -114,11 +91,11 @@ class Augment(Node):
     spec_time: Annotated[int, Field(ge=0)] = 2
     """SpecAugment: time stripes blanked per example."""
     spec_freq: Annotated[int, Field(ge=0)] = 2
-    """SpecAugment: frequency stripes blanked per example, micro front end only."""
+    """SpecAugment: frequency stripes blanked per example, micro and mel front ends only."""
     vtlp: Annotated[float, Field(ge=0.0, le=0.5)] = 0.18
-    """Largest warp of the frequency axis (vocal tract length), micro front end only."""
+    """Largest warp of the frequency axis (vocal tract length), micro and mel front ends only."""
     tempo: Span = (0.86, 1.35)
-    """Stretch of the time axis of the features, micro front end only."""
+    """Stretch of the time axis of the features; the speech embedding's are left as they are."""
 
 
 class Pretrain(Node):

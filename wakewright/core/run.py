@@ -161,6 +161,11 @@ class Run:
         return self.folder / "training_history.json"
 
     @property
+    def cmvn_path(self) -> Path:
+        """cmvn.json: mean and deviation of each coefficient over the training part, of a model that uses them"""
+        return self.folder / "cmvn.json"
+
+    @property
     def suspects_path(self) -> Path:
         """suspects.json: background that sounds like the phrase to the guard."""
         return self.folder / "suspects.json"

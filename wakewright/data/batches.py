@@ -19,7 +19,7 @@ from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.recipe import Augment, Train
 from wakewright.data.store import Store, Track, decode
 from wakewright.data.streams import KINDS
-from wakewright.dsp.frontend import Frames
+from wakewright.dsp.frontend import Frames, kind_of
 
 IGNORE, NEGATIVE, POSITIVE = -1, 0, 1
 EARLY_S = 0.06
@@ -30,6 +30,8 @@ LATE_S = 0.7
 """And for this long while the receptive field still holds all of it: a peak that lasts survives the smoothing."""
 SEEN_SHARE = 0.5
 """Once this share of the word is heard a step is no longer held against the model."""
+BANDED = ("micro", "mel")
+"""Front ends whose channels are bands side by side, which can be warped and hidden in stripes."""
 AT_ONCE = 4
 """Windows that are read, warped and hidden in part together: so many fit into a core's cache."""
 
@@ -156,9 +158,9 @@ class Sampler:
         )
         self._rest = np.flatnonzero(self.labels == NEGATIVE)
         sample = self.track.frames[:: max(1, len(self.track.frames) // 4096)]
-        # what a masked stripe is filled with: silence for the micro front end, the mean for an embedding
-        self._micro = name == "micro"
-        self._blank = np.zeros(sample.shape[1], np.float32) if self._micro else decode(name, sample).mean(axis=0)
+        self._kind = kind_of(name)
+        # what a masked stripe is filled with: silence for the micro front end, the mean for every other
+        self._blank = np.zeros(sample.shape[1], np.float32) if name == "micro" else decode(name, sample).mean(axis=0)
         self.hard = np.zeros(0, np.int64)
         """Frames mined as hard negatives; set by the training loop."""
 
@@ -220,10 +222,12 @@ class Sampler:
         back = np.arange(geometry.frames)[::-1][None, :]
         changes = _Changes()
         if rng is not None:
-            if self._micro:
+            if self._kind != "speech_embedding":
                 low, high = (math.log(f) for f in self.augment.tempo)
                 back = np.rint(back / np.exp(rng.uniform(low, high, (count, 1)))).astype(np.int64)
-            changes = _Changes.draw(self.augment, (count, geometry.frames, len(self._blank)), self._micro, rng)
+            changes = _Changes.draw(
+                self.augment, (count, geometry.frames, len(self._blank)), self._kind in BANDED, rng
+            )
         wanted = ends[:, None] - back
         frames = self._heard(np.maximum(wanted, 0), changes)
         # a step that reaches over the start of its stream counts as the stream's first frame, which has neither
@@ -251,6 +255,9 @@ class Sampler:
             for stripes in changes.moments:
                 for window, (low, high) in zip(here, stripes[rows], strict=True):
                     window[low:high] = self._blank
+            for stripes in changes.channels if self._blank.any() else ():  # elsewhere the warp has left them 0
+                for window, (low, high) in zip(here, stripes[rows], strict=True):
+                    window[:, low:high] = self._blank[low:high]
         return frames
 
 
@@ -286,26 +293,26 @@ class _Changes:
     """What is done to the windows of a batch, drawn for all of them; nothing where nothing is given."""
 
     factors: NDArray[np.float32] | None = None
-    """(batch,) by which the channel axis is stretched; of the micro front end alone, like `channels`."""
+    """(batch,) by which the channel axis is stretched; of BANDED front ends alone, like `channels`."""
     moments: tuple[Stripes, ...] = ()
     """Stripes of time that are blanked."""
     channels: tuple[Stripes, ...] = ()
     """Stripes of channels that are blanked."""
 
     @classmethod
-    def draw(cls, augment: Augment, shape: tuple[int, int, int], micro: bool, rng: np.random.Generator) -> _Changes:
-        """For windows of (batch, frames, channels), of the micro front end or not.
+    def draw(cls, augment: Augment, shape: tuple[int, int, int], banded: bool, rng: np.random.Generator) -> _Changes:
+        """For windows of (batch, frames, channels), of a BANDED front end or not.
 
-        The channel axis is stretched after Jaitly and Hinton, "Vocal Tract Length Perturbation", 2013: the micro
-        front end's channels are mel spaced, so a factor on their number warps low and high alike. Blank stripes of
+        The channel axis is stretched after Jaitly and Hinton, "Vocal Tract Length Perturbation", 2013: the channels
+        of these front ends are mel spaced, so a factor on their number warps low and high alike. Blank stripes of
         time (up to 8 %) and of channels (up to 12 %) are SpecAugment (Park et al., 2019).
         """
         count, length, width = shape
-        factors = np.ones(count, np.float32) if micro and augment.spec_freq else None
-        if micro and augment.vtlp:
+        factors = np.ones(count, np.float32) if banded and augment.spec_freq else None
+        if banded and augment.vtlp:
             factors = rng.uniform(1 - augment.vtlp, 1 + augment.vtlp, count).astype(np.float32)
         moments = [_stripes(count, length, max(1, length // 12), rng) for _ in range(augment.spec_time)]
-        wide = augment.spec_freq if micro else 0
+        wide = augment.spec_freq if banded else 0
         return cls(
             factors, tuple(moments), tuple(_stripes(count, width, max(1, width // 8), rng) for _ in range(wide))
         )
@@ -313,7 +320,7 @@ class _Changes:
     def warps(self, width: int) -> NDArray[np.float32] | None:
         """(batch, width, width) what each channel gives to each of the stretched axis: two at most share in one.
 
-        Nothing is given to a channel that is blanked, as silence is 0 in the micro front end.
+        Nothing is given to a channel that is blanked: it is 0, silence in the micro front end.
         """
         if self.factors is None:
             return None

@@ -1,7 +1,9 @@
 """Features on disk: rendered once, memory-mapped by every epoch.
 
 A store is a folder with one array of frames per front end, laid end to end over all streams, the utterances in
-them, and `store.json`, written last: with it the store is whole, without it it is made again.
+them, and `store.json`, written last: with it the store is whole, without it it is made again. It holds a checksum of
+every file, and a store of which one is not as it was written is made again too. A front end that a later training
+wants is added to those that are there. It may be deleted at any time when nobody trains on it.
 """
 
 from __future__ import annotations
@@ -9,8 +11,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import io
+import itertools
 import json
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +40,7 @@ LOCATED = np.dtype([*streams.EVENT.descr, ("stream", np.int32)])
 
 
 def encode(name: str, front: Frontend, samples: Samples) -> NDArray[Any]:
-    """Frames as they are stored: int8 for "micro" (the device's own), float16 for the embedding."""
+    """Frames as they are stored: int8 for "micro" (the device's own), float16 for every other."""
     front.reset()
     if isinstance(front, micro.MicroFrontend):
         return front.push_quantised(samples)
@@ -116,11 +120,10 @@ class Store:
     @classmethod
     def open(cls, folder: Path, key: str, fronts: Sequence[str] = ()) -> Store | None:
         """The store in `folder` if it is whole, was made for `key` and has these front ends at least; else None."""
-        index = folder / "store.json"
-        if not index.is_file():
+        about = _index(folder)
+        if about.get("key") != key or not about["tracks"].keys() >= set(fronts):
             return None
-        about = json.loads(index.read_text(encoding="utf-8"))
-        if about["key"] != key or not about["tracks"].keys() >= set(fronts):
+        if any(_checksum(folder / name) != wanted for name, wanted in about.get("checksums", {}).items()):
             return None
         tracks = {
             name: Track(
@@ -133,6 +136,24 @@ class Store:
             for name, track in about["tracks"].items()
         }
         return cls(tracks, np.load(folder / "events.npy"), about["seconds"])
+
+
+def _index(folder: Path) -> dict[str, Any]:
+    """store.json of a store; nothing where there is none."""
+    index = folder / "store.json"
+    return json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+
+
+def _checksum(path: Path) -> int | None:
+    """CRC-32 of a file; None where it is gone."""
+    found = 0
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(1 << 20):
+                found = zlib.crc32(piece, found)
+    except FileNotFoundError:
+        return None
+    return found
 
 
 def key_of(plans: Sequence[streams.StreamPlan], surroundings: streams.Surroundings) -> str:
@@ -171,13 +192,16 @@ def build(
 ) -> Store:
     """Render the streams and store their features, or open the store when it is there already.
 
-    Work is spread over processes and comes out the same for any number of them. A `shared` folder holds many stores,
-    each by its key, for runs that may come at the same time. Raises DiskFull, RunError when another run is making
-    this very store.
+    A front end that a whole store lacks is added to it; what is there is not heard again. Work is spread over
+    processes and comes out the same for any number of them. A `shared` folder holds many stores, each by its key, for
+    runs that may come at the same time. Raises DiskFull, RunError when another run is making this very store.
     """
     key = key_of(plans, surroundings)
-    work = functools.partial(_work, surroundings=surroundings, fronts=fronts)
-    make = functools.partial(map_processes, work, plans, workers=workers, chunk=4, progress_bar=bar)
+
+    def make(lacking: tuple[str, ...]) -> Iterable[Any]:
+        work = functools.partial(_work, surroundings=surroundings, fronts=lacking)
+        return map_processes(work, plans, workers=workers, chunk=4, progress_bar=bar)
+
     if not shared:
         return _opened_or_made(folder, key, fronts, make)
     place = folder / key
@@ -187,23 +211,31 @@ def build(
         return _opened_or_made(place, key, fronts, make)
 
 
-def _opened_or_made(folder: Path, key: str, fronts: tuple[str, ...], make: Callable[[], Iterable[Any]]) -> Store:
-    """The whole store in `folder`, or a new one of what `make` gives."""
+def _opened_or_made(
+    folder: Path, key: str, fronts: tuple[str, ...], make: Callable[[tuple[str, ...]], Iterable[Any]]
+) -> Store:
+    """The whole store in `folder`, with what it lacks of the front ends added, or a new one, of what `make` gives."""
     if (whole := Store.open(folder, key, fronts)) is not None:
         return whole
-    shutil.rmtree(folder, ignore_errors=True)
-    with disk_errors(folder):
-        folder.mkdir(parents=True)
-    about = _write(folder, make(), fronts)
+    if Store.open(folder, key) is None:
+        shutil.rmtree(folder, ignore_errors=True)
+        with disk_errors(folder):
+            folder.mkdir(parents=True)
+    before = _index(folder)
+    lacking = tuple(name for name in fronts if name not in before.get("tracks", {}))
+    about = _write(folder, make(lacking), lacking, events=not before)
+    for part in ("tracks", "checksums"):
+        about[part] = dict(sorted((before.get(part, {}) | about[part]).items()))
     write_json(folder / "store.json", {"key": key, **about})
     store = Store.open(folder, key)
     assert store is not None
     return store
 
 
-def _write(folder: Path, results: Iterable[Any], fronts: tuple[str, ...]) -> dict[str, Any]:
+def _write(folder: Path, results: Iterable[Any], fronts: tuple[str, ...], *, events: bool) -> dict[str, Any]:
+    """Store the frames of these front ends, and what is said where there are no `events` yet: they are the same."""
     frames: dict[str, list[NDArray[Any]]] = {name: [] for name in fronts}
-    events, samples = [], 0
+    said, samples = [], 0
     for stream, (tracks, rows, length) in enumerate(results):
         for name in fronts:
             frames[name].append(tracks[name])
@@ -211,23 +243,28 @@ def _write(folder: Path, results: Iterable[Any], fronts: tuple[str, ...]) -> dic
         for field in streams.EVENT.names or ():
             located[field] = rows[field]
         located["stream"] = stream
-        events.append(located)
+        said.append(located)
         samples += length
-    about: dict[str, Any] = {"seconds": samples / 16000, "tracks": {}}
+    about: dict[str, Any] = {"seconds": samples / 16000, "tracks": {}, "checksums": {}}
+
+    def keep(name: str, *pieces: NDArray[Any]) -> None:
+        about["checksums"][name] = _save(folder / name, *pieces)
+
     with disk_errors(folder):
         for name in fronts:
             front = _front(name)
             starts = np.cumsum([0, *(len(f) for f in frames[name])])
             nothing = encode(name, front, np.zeros(0, np.float32))  # there may be no stream at all
-            _save(folder / f"{name}.npy", nothing, *frames.pop(name))
-            _save(folder / f"{name}-starts.npy", starts.astype(np.int64))
+            keep(f"{name}.npy", nothing, *frames.pop(name))
+            keep(f"{name}-starts.npy", starts.astype(np.int64))
             about["tracks"][name] = {"hop": front.hop, "first_end": front.first_end}
-        _save(folder / "events.npy", np.zeros(0, LOCATED), *events)
+        if events:
+            keep("events.npy", np.zeros(0, LOCATED), *said)
     return about
 
 
-def _save(path: Path, *pieces: NDArray[Any]) -> None:
-    """Pieces end to end as one array, never joined in memory, in the form of numpy.save.
+def _save(path: Path, *pieces: NDArray[Any]) -> int:
+    """Write pieces end to end as one array, never joined in memory, in the form of numpy.save; returns its CRC-32.
 
     numpy.save itself, on a full disk, raises an error that does not say so (its `tofile`, no errno).
     """
@@ -239,7 +276,9 @@ def _save(path: Path, *pieces: NDArray[Any]) -> None:
     }
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, about)
+    found = 0
     with path.open("wb") as file:
-        file.write(header.getvalue())
-        for piece in pieces:
-            file.write(piece.tobytes())
+        for data in itertools.chain([header.getvalue()], (piece.tobytes() for piece in pieces)):
+            file.write(data)
+            found = zlib.crc32(data, found)
+    return found

@@ -88,7 +88,14 @@ class Detector:
         """Gain of the sound before the front end, as a household needs it."""
         self.hears = (self.front_end, self.gain_db)
         """Detectors of which this is the same can share their frames."""
-        self._front = frontend.create(*self.hears)
+        try:
+            self._front = frontend.create(*self.hears)
+        except KeyError as error:
+            raise RunError(
+                f"{model.parent} hears through a front end that is not known here",
+                got=self.front_end,
+                do="update wakewright, or restore metadata.json from a copy",
+            ) from error
         self._network = open_network(model, self.stride, self._front.channels, reference=reference)
         self.hop_s = self.stride * self._front.hop / SAMPLE_RATE
         """Seconds from step to step."""

@@ -52,10 +52,16 @@ def amplify(samples: Samples, gain_db: float) -> Samples:
     return np.asarray(np.clip(samples * np.float32(10 ** (gain_db / 20)), -1.0, 1.0), np.float32)
 
 
-def create(name: str, gain_db: float = 0.0) -> Frontend:
-    """The front end called `name`, "micro" or "speech_embedding", behind this gain; 0 leaves its sound as it is.
+def kind_of(name: str) -> str:
+    """What sort of front end the one called `name` is: "micro", "mel", "mfcc" or "speech_embedding"."""
+    return name.partition("-")[0]
 
-    Raises KeyError for another name.
+
+def create(name: str, gain_db: float = 0.0) -> Frontend:
+    """The front end called `name`, behind this gain; 0 leaves its sound as it is.
+
+    Names are "micro", "speech_embedding" and what `logmel.name_of` makes of a recipe's settings. Raises KeyError for
+    another name, InputError for settings that make no front end.
     """
     if gain_db:
         return Amplified(create(name), gain_db)
@@ -67,4 +73,6 @@ def create(name: str, gain_db: float = 0.0) -> Frontend:
         from wakewright.dsp.embedding import SpeechEmbedding
 
         return SpeechEmbedding()
-    raise KeyError(name)
+    from wakewright.dsp.logmel import LogMel, settings_of
+
+    return LogMel(settings_of(name))

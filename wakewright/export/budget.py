@@ -80,7 +80,7 @@ class Budget:
 
 def of_recipe(recipe: Recipe) -> Budget | None:
     """Before any training: what the recipe's model will need; None for one that no microcontroller runs."""
-    if registry.frontend_of(recipe.model.name) != "micro":
+    if registry.frontend_of(recipe.model) != "micro":
         return None
     with torch.random.fork_rng():
         model = registry.create(registry.Dimensions.of(recipe.model)).eval()

@@ -97,12 +97,20 @@ def export_run(
     need a run that learnt with the roundings of int8, or `calibrate`, the number of streams to read a float32 model's
     ranges off.
 
-    Raises InputError for another format or, unless `force`, a model past the recipe's targets, RunError for an
+    Raises InputError for another format, for a device where the model hears through another front end than micro or,
+    unless `force`, is past the recipe's targets, RunError for an
     unfinished run or one without an int8 model, MissingPackage, WakewrightError when the file does not give what was
     trained: nothing is left behind then. DiskFull leaves none but whole files.
     """
     if to not in FORMATS:
         raise InputError(f"cannot export to {to!r}", got=f"--to {to}", do="choose one of: " + ", ".join(FORMATS))
+    own = run.recipe.model.frontend
+    if own is not None and to in (*ON_DEVICE, "espdl"):
+        raise InputError(
+            f"--to {to}: devices hear through the micro front end alone",
+            got=f"a model that hears through {own.kind}",
+            do="use --to onnx, or train without model.frontend",
+        )
     out = Path(out)
     with tempfile.TemporaryDirectory(prefix="wakewright-") as place:
         wish = Wish(run, Path(place), author, website, calibrate)

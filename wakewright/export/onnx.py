@@ -75,7 +75,7 @@ def write(model: Any, path: Path) -> float:
 
 def write_windowed(model: Any, path: Path) -> float:
     """The same without a state: one whole receptive field in, one probability out; for runtimes that keep none."""
-    window = torch.rand(1, model.receptive_field, model.channels, generator=torch.Generator().manual_seed(0)) * 20
+    window = _noise(model, model.receptive_field)
     with replacing(path) as temporary:
         export(_Windowed(settled(model)), (window,), temporary, ["frames"], ["scores"], {})
         session = onnxruntime.InferenceSession(str(temporary), providers=["CPUExecutionProvider"])
@@ -134,10 +134,17 @@ def accept(difference: float, form: str = "ONNX", *, tolerance: float) -> None:
         )
 
 
+def _noise(model: Any, count: int) -> Tensor:
+    """(1, count, channels) frames by chance, in the range of those that the model learnt from."""
+    generator = torch.Generator().manual_seed(0)
+    if getattr(model.dims, "frontend", None) is not None:
+        return model.mean + model.std * torch.randn(1, count, model.channels, generator=generator)  # type: ignore[no-any-return]
+    return torch.rand(1, count, model.channels, generator=generator) * 20
+
+
 @torch.no_grad()
 def _difference(model: Any, path: Path) -> float:
-    generator = torch.Generator().manual_seed(0)
-    frames = torch.rand(1, CHECK_STEPS * model.stride, model.channels, generator=generator) * 20
+    frames = _noise(model, CHECK_STEPS * model.stride)
     logits, _ = model(frames, model.initial_state(1))
     network = OnnxNetwork(path, model.channels)
     cut = CHECK_STEPS // 3 * model.stride

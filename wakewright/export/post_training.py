@@ -40,6 +40,12 @@ def quantise(run: Run, streams: int, folder: Path, progress: Progress) -> Any:
             got="a head on the speech embedding",
             do="train a tiny model (--for esp32), or use --to openwakeword",
         )
+    if model.frontend != FRONT:
+        raise InputError(
+            "there is no int8 form of a model that hears through another front end than micro",
+            got=model.frontend,
+            do="use --to onnx, or train without model.frontend",
+        )
     names = ("train", "validation", "test")
     parts = cast(Parts, {name: Manifest.read(run.require(f"manifest-{name}.jsonl")) for name in names})
     watch(model, _heard(run, parts, streams, folder / "features", progress))

@@ -55,6 +55,12 @@ def convert(model: Any, form: Form = "streaming") -> bytes:
             got=f"model.name={model.dims.name}, which listens to the speech embedding",
             do="train a tiny model: wakewright train PHRASE --for esp32, or use --to openwakeword",
         )
+    if model.frontend != "micro":
+        raise InputError(
+            "devices hear through the micro front end alone",
+            got=f"a model that hears through {model.frontend}",
+            do="use --to onnx, or train without model.frontend",
+        )
     if form != "float" and not is_prepared(model):
         raise InputError(
             "the model does not know the ranges of its activations",

@@ -20,7 +20,7 @@ from safetensors.torch import save
 
 from wakewright.core.errors import RunError
 from wakewright.core.files import write_bytes
-from wakewright.models.registry import Dimensions
+from wakewright.models.registry import Dimensions, frontend_of
 
 FORMAT = 1
 """Version of the files this package writes and reads."""
@@ -53,6 +53,13 @@ class Backbone:
 
     def fit_for(self, dims: Dimensions) -> Backbone:
         """This backbone, if it is one for models of these dimensions. Raises RunError when it is not."""
+        if dims.frontend != self.dims.frontend:
+            raise RunError(
+                "the backbone learnt through another front end",
+                got=f"{frontend_of(self.dims)}, where the model hears through {frontend_of(dims)}",
+                do="leave model.frontend out, or let the model learn to hear on its own streams: "
+                "train.pretrain.backbone=null",
+            )
         if (dims.name, dims.width) != (self.dims.name, self.dims.width):
             raise RunError(
                 "the backbone is for another model",
@@ -80,6 +87,8 @@ def file_name(dims: Dimensions) -> str:
 
 def shipped(dims: Dimensions) -> Backbone | None:
     """The backbone in the package for models of these dimensions; None where there is none."""
+    if dims.frontend is not None:  # all of them learnt through the micro front end
+        return None
     path = SHIPPED / file_name(dims)
     return read(path) if path.is_file() else None
 
@@ -104,7 +113,7 @@ def write(path: Path | str, backbone: Backbone) -> None:
     tensors = dict(backbone.weights)
     tensors["embedding.mean"] = torch.from_numpy(backbone.scale.mean)
     tensors["embedding.std"] = torch.from_numpy(backbone.scale.std)
-    header = {"format": FORMAT, "dims": dataclasses.asdict(backbone.dims), "about": backbone.about}
+    header = {"format": FORMAT, "dims": backbone.dims.told(), "about": backbone.about}
     write_bytes(path, save(tensors, {"wakewright": json.dumps(header, ensure_ascii=False)}))
 
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from wakewright.core.errors import RunError
 from wakewright.core.files import write_bytes
 from wakewright.core.recipe import Model
+from wakewright.dsp import frontend, logmel
 from wakewright.models import quantised
 from wakewright.models.layers import Chain, State
 
@@ -28,11 +29,18 @@ class Dimensions:
     """Multiplies the channels of a tiny model's trunk, or of the head on the speech embedding."""
     hidden: int = 64
     """Values of a tiny model's last temporal layer."""
+    frontend: str | None = None
+    """Name of the front end (see dsp.frontend.create) of a tiny model that hears through another than micro."""
 
     @classmethod
     def of(cls, model: Model) -> Self:
         """As a recipe describes the model."""
-        return cls(model.name, model.width, model.hidden)
+        own = None if model.frontend is None else logmel.name_of(model.frontend)
+        return cls(model.name, model.width, model.hidden, own)
+
+    def told(self) -> dict[str, Any]:
+        """As they are stored: a front end that is the model's usual one goes without saying."""
+        return {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
 
 
 class StreamingModel(Protocol):
@@ -70,17 +78,18 @@ class StreamingModel(Protocol):
 
 
 def create(dims: Dimensions) -> Any:
-    """Build the model of these dimensions, with fresh weights. Raises KeyError for an unknown name."""
+    """Build the model of these dimensions, with fresh weights. Raises KeyError for an unknown name, of the model or
+    its front end, InputError for settings that make no front end."""
     if dims.name == "speech_embedding":
         from wakewright.models.embedding_head import EmbeddingHead
 
         return EmbeddingHead(dims)
     from wakewright.models.tiny import TinyModel
 
-    trunk: Chain = getattr(importlib.import_module(f"wakewright.models.{TRUNKS[dims.name]}"), dims.name)(
-        TinyModel.channels, dims.width
-    )
-    return TinyModel(dims, trunk)
+    front = frontend.create(frontend_of(dims))
+    module = importlib.import_module(f"wakewright.models.{TRUNKS[dims.name]}")
+    trunk: Chain = getattr(module, dims.name)(front.channels, dims.width)
+    return TinyModel(dims, trunk, front)
 
 
 TRUNKS = {
@@ -99,9 +108,10 @@ NAMES = ("speech_embedding", *TRUNKS)
 """Every model that `create` builds."""
 
 
-def frontend_of(name: str) -> str:
-    """The front end of the model called `name`, without building it."""
-    return "speech_embedding" if name == "speech_embedding" else "micro"
+def frontend_of(model: Model | Dimensions) -> str:
+    """The name of the front end that a model hears through, without building it."""
+    dims = Dimensions.of(model) if isinstance(model, Model) else model
+    return dims.frontend or ("speech_embedding" if dims.name == "speech_embedding" else "micro")
 
 
 def parameters(model: nn.Module) -> int:
@@ -113,7 +123,7 @@ def save(path: Path | str, model: Any, **extra: Any) -> None:
     """Write weights and dimensions atomically; loads with `weights_only=True`."""
     buffer = io.BytesIO()
     weights = {k: v.detach().cpu() for k, v in model.state_dict().items()}
-    about = {"dims": dataclasses.asdict(model.dims), "int8": quantised.is_prepared(model)}
+    about = {"dims": model.dims.told(), "int8": quantised.is_prepared(model)}
     torch.save({**about, "weights": weights, **extra}, buffer)
     write_bytes(path, buffer.getvalue())
 

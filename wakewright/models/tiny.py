@@ -1,4 +1,4 @@
-"""The tiny models: a trunk over the micro front end, a small speech embedding of its own, and a head for it.
+"""The tiny models: a trunk over a front end's frames, a small speech embedding of its own, and a head for it.
 
 A tiny model's features are its imitation of the speech embedding, 96 channels. What listens to them is what listens
 to the embedding itself (`embedding_head`): most channels are hidden from it in each training example, each moment is
@@ -8,9 +8,11 @@ tell how synthesisers say it, which a tiny model finds sooner than anything.
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
-from wakewright.dsp import embedding, micro
+from wakewright.dsp import embedding
+from wakewright.dsp.frontend import Frontend
 from wakewright.models.embedding_head import LIMIT
 from wakewright.models.layers import Chain, State, StreamConv
 from wakewright.models.registry import Dimensions
@@ -21,6 +23,8 @@ NARROW = 16
 """Values per moment: however wide the trunk, what they see are the same 96 channels."""
 INPUT_SCALE = 1.0 / 26.0
 """Brings the micro front end's 0..26 to 0..1."""
+SMALLEST_STD = 1e-3
+"""Least deviation that a coefficient is divided by: one that never moves is left as it is."""
 LOGIT_LIMIT = 8.0
 """Beyond this a probability is 0 or 1 to a device, which has 8 bits for it."""
 
@@ -46,18 +50,22 @@ class TinyHead(nn.Module):
 
 
 class TinyModel(nn.Module):
-    """Micro front-end frames to logits, one per step of the trunk.
+    """Frames of a front end to logits, one per step of the trunk.
 
-    A trunk turns (batch, time, 40) frames of 0..1 into (batch, steps, `trunk.outputs`).
+    A trunk turns (batch, time, channels) frames into (batch, steps, `trunk.outputs`): those of the micro front end
+    as 0..1, those of another less `mean` and divided by `std`, which are the model's own (see set_statistics).
     """
 
-    frontend = "micro"
-    channels = micro.CHANNELS
+    mean: Tensor
+    std: Tensor
 
-    def __init__(self, dims: Dimensions, trunk: Chain) -> None:
+    def __init__(self, dims: Dimensions, trunk: Chain, front: Frontend) -> None:
         super().__init__()
-        self.dims = dims
-        spacing = round(embedding.HOP / (micro.HOP * trunk.stride))
+        self.dims, self.frontend, self.channels = dims, front.name, front.channels
+        if self.frontend != "micro":
+            self.register_buffer("mean", torch.zeros(self.channels))
+            self.register_buffer("std", torch.ones(self.channels))
+        spacing = max(1, round(embedding.HOP / (front.hop * trunk.stride)))
         self.stride: int = trunk.stride
         self.receptive_field: int = trunk.reach + trunk.stride * spacing * (TAPS - 1)
         self.trunk = trunk
@@ -70,6 +78,11 @@ class TinyModel(nn.Module):
         """The layer that gives the logits."""
         return self.head.last
 
+    def set_statistics(self, mean: Tensor, std: Tensor) -> None:
+        """Store the mean and standard deviation (channels,) of the training frames; not for the micro front end."""
+        self.mean.copy_(mean)
+        self.std.copy_(std.clamp(min=SMALLEST_STD))
+
     def hide_channels(self, share: float) -> None:
         """From now on hide this share of the features' channels from the head, as `EmbeddingHead` does."""
         self.head.hide.p = share
@@ -81,12 +94,13 @@ class TinyModel(nn.Module):
         return self.trunk.macs + sum(layer.macs for layer in head) / self.stride
 
     def initial_state(self, batch: int) -> State:
-        """The state after endless silence."""
+        """The state after endless silence, or, with statistics, after endless sound that is all their mean."""
         return (*self.trunk.initial_state(batch), *self.head.temporal.initial_state(batch))
 
     def features(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, time, 40) -> (batch, steps, 96): its imitation of the speech embedding, standardised."""
-        x, state = self.trunk(frames * INPUT_SCALE, state)
+        """(batch, time, channels) -> (batch, steps, 96): its imitation of the speech embedding, standardised."""
+        scaled = frames * INPUT_SCALE if self.frontend == "micro" else (frames - self.mean) / self.std
+        x, state = self.trunk(scaled, state)
         y, _ = self.readout(self.dropout(x))
         return y, state
 
@@ -97,7 +111,7 @@ class TinyModel(nn.Module):
         return logits, state
 
     def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, time, 40) -> (batch, steps) logits."""
+        """(batch, time, channels) -> (batch, steps) logits."""
         below, above = (None, None) if state is None else (state[:-1], state[-1:])
         features, below = self.features(frames, below)
         logits, above = self.classify(features, above)

@@ -31,7 +31,13 @@ class Rounding:
         """
         if recipe.qat is None:
             return None
-        if registry.frontend_of(recipe.model.name) != "micro":
+        if recipe.model.frontend is not None:
+            raise RecipeError(
+                "qat: int8 is for devices, which hear through the micro front end alone",
+                got=f"model.frontend.kind={recipe.model.frontend.kind}",
+                do="set qat=null, or leave model.frontend out",
+            )
+        if registry.frontend_of(recipe.model) != "micro":
             raise RecipeError(
                 f"qat: {recipe.model.name} has no int8 form",
                 got="a head on the speech embedding",

@@ -80,13 +80,15 @@ class Session:
             update={
                 "seed": recipe.seed + number,
                 "train": plain,
-                "model": recipe.model.model_copy(update={"name": distill.teachers[number].kind, "width": 1.0}),
+                "model": recipe.model.model_copy(
+                    update={"name": distill.teachers[number].kind, "width": 1.0, "frontend": None}
+                ),
                 "policy": Policy(),  # its steps are 80 ms: the smoothing is counted in them
             }
         )
         teacher = self._fit(name, taught, objectives.cross_entropy(plain.label_smoothing))
         registry.save(self.run.folder / f"{name}.pt", teacher)
-        frontend = registry.frontend_of(recipe.model.name)
+        frontend = registry.frontend_of(recipe.model)
         return teach.soft_labels(teacher, self.store, frontend, distill.temperature)
 
     def _sampler(self, recipe: Recipe, model: Any) -> Sampler:
@@ -107,7 +109,8 @@ class Session:
         torch.set_num_threads(1)
         torch.manual_seed(recipe.seed)
         dims = registry.Dimensions.of(recipe.model)
-        model = teach.beginner(dims, self.store, recipe.train)
+        own = recipe.model.frontend
+        model = teach.beginner(dims, self.store, recipe.train, cmvn=own is not None and own.cmvn)
         if recipe.train.start is not None:
             start.begin(model, self.run)
         sampler = self._sampler(recipe, model)
@@ -153,7 +156,7 @@ class Session:
         Returns what it goes on imitating with, if it does, and how its body is held to what it brought.
         """
         settings = recipe.train.pretrain
-        if settings is None or model.frontend != "micro":
+        if settings is None or model.frontend == "speech_embedding":
             return None, loop.Body()
         known = recipe.train.start is not None  # it can hear, and has the phrase already
         before = self._backbone(model, settings, begin=not known)
@@ -173,8 +176,9 @@ class Session:
         found = backbone.find(settings.backbone, model.dims)
         if found is None:
             if settings.backbone is not None and begin:
+                through = f" through {model.frontend}" if model.dims.frontend else ""
                 self.progress.say(
-                    f"no backbone ships for {model.dims.name} of width {model.dims.width:g}: "
+                    f"no backbone ships for {model.dims.name} of width {model.dims.width:g}{through}: "
                     f"it learns to hear on this run's own streams first, {settings.steps:,} steps"
                 )
             return None

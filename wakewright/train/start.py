@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from wakewright.core.files import write_bytes
 from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
-from wakewright.models import registry
 
 NAME = "start.pt"
 """File of the weights in the run that begins with them."""
@@ -34,7 +32,7 @@ def find(recipe: Recipe) -> Path | None:
             got=f"{run.recipe.phrase!r}, not {recipe.phrase!r}",
             do="name a run of this phrase",
         )
-    theirs, ours = (registry.Dimensions.of(r.model) for r in (run.recipe, recipe))
+    theirs, ours = run.recipe.model, recipe.model
     if theirs != ours:
         raise RecipeError(
             "train.start: the run is of another model",
@@ -69,6 +67,6 @@ def begin(model: Any, run: Run) -> None:
     path = run.folder / NAME
     stored = torch.load(path, map_location="cpu", weights_only=True)
     wanted = model.state_dict()
-    if stored.get("dims") != dataclasses.asdict(model.dims) or not wanted.keys() <= stored["weights"].keys():
+    if stored.get("dims") != model.dims.told() or not wanted.keys() <= stored["weights"].keys():
         raise RunError(f"{path} is of another model", got=str(stored.get("dims")), do="begin a new run")
     model.load_state_dict({name: stored["weights"][name] for name in wanted})

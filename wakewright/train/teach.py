@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +23,13 @@ from wakewright.data.batches import Batch, Sampler, inside, reached, whole_steps
 from wakewright.data.store import Store, Track, decode
 from wakewright.models import registry
 from wakewright.models.backbone import Scale
-from wakewright.models.embedding_head import EmbeddingHead
 from wakewright.train.loop import learning_rate
 from wakewright.train.objectives import imitate
 from wakewright.train.scoring import onto, per_frame, score_track
 
 SAVE_EVERY = 500
+AT_ONCE = 100_000
+"""Frames read at a time."""
 
 
 def statistics(track: Track) -> Scale:
@@ -36,11 +38,28 @@ def statistics(track: Track) -> Scale:
     return Scale(frames.mean(axis=0), frames.std(axis=0))
 
 
-def beginner(dims: registry.Dimensions, store: Store, settings: Train) -> Any:
-    """A new model that knows the scale of what it will hear, and how much of it to hide while it learns."""
+def moments(track: Track) -> Scale:
+    """Mean and standard deviation (channels,) over every frame of a track, summed in float64."""
+    count, nothing = max(1, len(track.frames)), np.zeros(track.frames.shape[1])
+
+    def total(of: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> NDArray[np.float64]:
+        pieces = (track.frames[at : at + AT_ONCE] for at in range(0, len(track.frames), AT_ONCE))
+        return sum((of(decode(track.name, piece).astype(np.float64)).sum(axis=0) for piece in pieces), nothing)
+
+    mean = total(lambda frames: frames) / count
+    variance = total(lambda frames: (frames - mean) ** 2) / count
+    return Scale(mean.astype(np.float32), np.sqrt(variance).astype(np.float32))
+
+
+def beginner(dims: registry.Dimensions, store: Store, settings: Train, *, cmvn: bool = False) -> Any:
+    """A new model that knows the scale of what it will hear, and how much of it to hide while it learns.
+
+    `store` is that of the training part. With `cmvn` a tiny model takes mean and variance of its front end from it.
+    """
     model = registry.create(dims)
-    if isinstance(model, EmbeddingHead):
-        scale = statistics(store.tracks[model.frontend])
+    if cmvn or model.frontend == "speech_embedding":
+        track = store.tracks[model.frontend]
+        scale = moments(track) if cmvn else statistics(track)
         model.set_statistics(torch.from_numpy(scale.mean), torch.from_numpy(scale.std))
     model.hide_channels(settings.hidden_share)
     return model

@@ -48,6 +48,12 @@ def budget(
     else:
         recipe = compose(what, settings or (), layers=[] if is_recipe(what) else target_layer(target))
         found = budgets.of_recipe(recipe)
+    if found is None and recipe.model.frontend is not None:
+        raise RecipeError(
+            "no microcontroller hears through another front end than micro",
+            got=f"model.frontend.kind={recipe.model.frontend.kind}",
+            do="leave model.frontend out",
+        )
     if found is None:
         raise RecipeError(
             f"{recipe.model.name} is no model for a microcontroller",
