@@ -14,13 +14,15 @@ from pathlib import Path
 from typing import Any
 
 from wakewright import __version__
+from wakewright.core.cluster import workers_of
 from wakewright.core.compose import commented, load_recipe
 from wakewright.core.errors import RecipeError, RunError
 from wakewright.core.files import fingerprint, write_text
 from wakewright.core.lock import exclusive
 from wakewright.core.manifest import Kind, Manifest, Part, split_by_speaker
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Engine, Model, Pretrain, Recipe, Train
+from wakewright.core.recipe import Model, Pretrain, Recipe, Train
+from wakewright.core.where import Engine
 from wakewright.data import corpora, spoken, store
 from wakewright.data import parts as scenes
 from wakewright.models import backbone as files
@@ -111,7 +113,7 @@ def _heard(out: Path, name: str, clips: Manifest, recipe: Recipe, progress: Prog
     what = scenes.scene({part: clips}, part, OFTEN | copies, recipe, settings=settings)
     with progress.stage(f"hear {name}", len(what.plans), "streams") as bar:
         return store.build(
-            out / "features" / name, what.plans, what.surroundings, FRONTS, workers=recipe.engine.workers, bar=bar
+            out / "features" / name, what.plans, what.surroundings, FRONTS, workers=workers_of(recipe), bar=bar
         )
 
 

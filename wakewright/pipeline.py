@@ -144,15 +144,16 @@ def _features(run: Run, name: str, what: Scene, fronts: tuple[str, ...], progres
             what.plans,
             what.surroundings,
             fronts,
-            workers=run.recipe.engine.workers,
+            workers=run.workers(),
             bar=bar,
             shared=kept is not None,
         )
 
 
 def _key(run: Run, parts: Parts) -> str:
-    """Changes with everything that the stages after the split depend on."""
-    return fingerprint(run.recipe.model_dump(), {n: m.fingerprint() for n, m in parts.items()}, __version__)
+    """Changes with everything that the stages after the split depend on; who does the work is none of that."""
+    recipe = run.recipe.model_dump(exclude={"engine"})
+    return fingerprint(recipe, {n: m.fingerprint() for n, m in parts.items()}, __version__)
 
 
 def _fronts(recipe: Recipe, parts: Parts) -> tuple[str, ...]:

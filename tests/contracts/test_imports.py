@@ -46,6 +46,7 @@ ONE_FILE = {
     "flatbuffers",
     "httpx2",
     "onnx",
+    "ray",
     "safetensors",
     "sounddevice",
     "tflite_micro",

@@ -23,8 +23,9 @@ from wakewright.core.errors import AudioError, InputError, RunError
 from wakewright.core.files import write_json, write_text
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Engine, Gate
+from wakewright.core.recipe import Gate
 from wakewright.core.run import Run
+from wakewright.core.where import Engine
 from wakewright.detect.household import FILE, fitted_to
 from wakewright.detect.judge import Judge
 from wakewright.detect.listener import Listener

@@ -1,4 +1,4 @@
-"""Many processes, one result: work is spread over cores and comes back in order, the same for any number of them."""
+"""Many workers, one result: work is spread over processes, here or on a cluster, and comes back in order."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ from wakewright.core.errors import EnvironmentProblem
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-_ONE_THREAD = (
+ONE_THREAD = (
     "OMP_NUM_THREADS",
     "MKL_NUM_THREADS",
     "OPENBLAS_NUM_THREADS",
     "VECLIB_MAXIMUM_THREADS",
     "NUMEXPR_NUM_THREADS",
 )
+"""Variables that numerical libraries read when they are loaded."""
 
 
 class Advances(Protocol):
@@ -55,6 +56,50 @@ def cores() -> int:
     except (OSError, ValueError):
         return count
     return count if quota == "max" else max(1, min(count, math.ceil(int(quota) / int(period))))
+
+
+Probe = Callable[[], dict[str, str]]
+"""Something two machines must agree on: names and what is found under them. A top-level function, or a partial."""
+
+
+class Team(Protocol):
+    """Workers elsewhere; `core.cluster.Cluster` is one."""
+
+    def map(
+        self,
+        function: Callable[[Item], Result],
+        items: Iterable[Item],
+        chunk: int = 1,
+        progress_bar: Advances | None = None,
+    ) -> Iterator[Result]:
+        """As `map_processes`, by the team. Raises EnvironmentProblem also for a member that disagrees."""
+        ...
+
+    def agreeing(self, probe: Probe) -> Team:
+        """This team, less the right to work for a member where `probe` finds another thing than here."""
+        ...
+
+
+Workers = int | Team
+"""Who does the work: so many processes here, 0 meaning one per core, or a team elsewhere."""
+
+
+def map_work(
+    function: Callable[[Item], Result],
+    items: Iterable[Item],
+    workers: Workers = 0,
+    chunk: int = 1,
+    progress_bar: Advances | None = None,
+) -> Iterator[Result]:
+    """`function(item)` for every item, in the order of the items, whoever the workers are: see `map_processes`."""
+    if isinstance(workers, int):
+        return map_processes(function, items, workers, chunk, progress_bar)
+    return workers.map(function, items, chunk, progress_bar)
+
+
+def agreeing(workers: Workers, probe: Probe) -> Workers:
+    """The workers, where `probe` must find elsewhere what it finds here; processes of this machine always do."""
+    return workers if isinstance(workers, int) else workers.agreeing(probe)
 
 
 def map_processes(
@@ -88,14 +133,14 @@ def map_processes(
             if progress_bar is not None:
                 progress_bar.advance(1)
         return
-    for results in _over_processes(function, _chunks(items, chunk), workers):
+    for results in _over_processes(function, chunks(items, chunk), workers):
         if progress_bar is not None:
             progress_bar.advance(len(results))
         yield from results
 
 
 def _over_processes(
-    function: Callable[[Item], Result], chunks: Iterator[list[Item]], workers: int
+    function: Callable[[Item], Result], pieces: Iterator[list[Item]], workers: int
 ) -> Iterator[list[Result]]:
     """The results chunk by chunk; no process is left behind, however this ends."""
     others = set(multiprocessing.active_children())
@@ -105,9 +150,9 @@ def _over_processes(
     finished = False
 
     def hand_out(count: int) -> None:
-        for piece in itertools.islice(chunks, count):
+        for piece in itertools.islice(pieces, count):
             with _one_thread_each():
-                waiting.append(pool.submit(_work, function, piece))
+                waiting.append(pool.submit(work_on, function, piece))
             # after every piece: one that has died meanwhile is no longer among the children, and its signal is lost
             team.update(set(multiprocessing.active_children()) - others)
 
@@ -130,13 +175,14 @@ def _over_processes(
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+def chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """The items in lists of `size`; the last may be shorter."""
     iterator = iter(items)
     while piece := list(itertools.islice(iterator, max(1, size))):
         yield piece
 
 
-def _work(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
+def work_on(function: Callable[[Item], Result], items: list[Item]) -> list[Result]:
     """In the worker: a chunk. Raises what the function raises, in a form that survives the way back."""
     try:
         return [_apply(function, item) for item in items]
@@ -150,9 +196,14 @@ def _apply(function: Callable[[Item], Result], item: Item) -> Result:
     try:
         return function(item)
     except Exception as error:
-        text = repr(item)
-        error.add_note(f"while working on {text if len(text) <= 200 else text[:197] + '...'}")
+        error.add_note(f"while working on {named(item)}")
         raise
+
+
+def named(item: object) -> str:
+    """The item in at most 200 characters."""
+    text = repr(item)
+    return text if len(text) <= 200 else text[:197] + "..."
 
 
 def _travels(error: Exception) -> bool:
@@ -179,8 +230,8 @@ def _prepare_worker() -> None:
 @contextlib.contextmanager
 def _one_thread_each() -> Iterator[None]:
     """Let processes started in the block compute with one thread: numpy's libraries ask when they are loaded."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    before = {name: os.environ.get(name) for name in ONE_THREAD}
+    os.environ.update(dict.fromkeys(ONE_THREAD, "1"))
     try:
         yield
     finally:

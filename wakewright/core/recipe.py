@@ -17,6 +17,7 @@ from wakewright.core.model import Frontend as Frontend
 from wakewright.core.model import Model as Model
 from wakewright.core.model import ModelName as ModelName
 from wakewright.core.node import Node
+from wakewright.core.where import Engine
 
 FORMAT = 1
 """Version of the recipe format this package writes and reads."""
@@ -272,16 +273,6 @@ class Cascade(Node):
     """Time the Judge may take, once it has the sound."""
     on_timeout: Literal["accept", "reject"] = "accept"
     """What becomes of a wake that no Judge answers for: accept confirms it, reject cancels it."""
-
-
-class Engine(Node):
-    """Where the work runs."""
-
-    features: str | None = None
-    """Folder that keeps the features, so that another model, or other settings of the training, need not hear all of
-    it again; some 120 MB for a phrase. Null keeps none."""
-    workers: Annotated[int, Field(ge=0)] = 0
-    """Processes for speaking, augmenting and features; 0 takes one per core."""
 
 
 class Recipe(Node):

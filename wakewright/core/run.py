@@ -24,7 +24,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from wakewright.core import record
+from wakewright.core.cluster import workers_of
 from wakewright.core.compose import commented, dump, load_recipe
+from wakewright.core.engine import Workers
 from wakewright.core.errors import DiskFull, RunError
 from wakewright.core.files import (
     append_line,
@@ -211,6 +213,10 @@ class Run:
         return path
 
     # Who works in it, and how it went.
+
+    def workers(self, *reads: Path | str) -> Workers:
+        """Who does its work, as its recipe says; a cluster must see the run's folder and `reads` as this machine."""
+        return workers_of(self.recipe, self.recipe_path, *reads)
 
     @property
     def record(self) -> dict[str, Any]:

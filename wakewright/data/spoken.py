@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from wakewright.core.engine import cores
+from wakewright.core.cluster import workers_of
 from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
@@ -41,13 +41,13 @@ def speak_sentences(recipe: Recipe, progress: Progress) -> Manifest:
 
 
 def _spoken(recipe: Recipe, script: dict[Kind, list[Utterance]], progress: Progress) -> Manifest:
-    spoken = Manifest()
+    spoken, workers = Manifest(), workers_of(recipe)
     for kind, utterances in script.items():
         with progress.stage(f"speak {kind.replace('_', ' ')}", len(utterances), "clips") as bar:
             spoken += speak_all(
                 utterances,
                 kind,
-                recipe.engine.workers or cores(),
+                workers,
                 lambda done, _, bar=bar: bar.advance(done - bar.done),  # type: ignore[misc]
             )
     return spoken

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE, Samples, load
-from wakewright.core.engine import map_processes
+from wakewright.core.engine import Workers, map_work
 from wakewright.core.errors import RunError
 from wakewright.core.files import cache_dir, disk_errors, fingerprint, write_bytes, write_json
 from wakewright.core.lock import exclusive
@@ -186,21 +186,22 @@ def build(
     surroundings: streams.Surroundings,
     fronts: tuple[str, ...],
     *,
-    workers: int,
+    workers: Workers,
     bar: Bar | None = None,
     shared: bool = False,
 ) -> Store:
     """Render the streams and store their features, or open the store when it is there already.
 
-    A front end that a whole store lacks is added to it; what is there is not heard again. Work is spread over
-    processes and comes out the same for any number of them. A `shared` folder holds many stores, each by its key, for
-    runs that may come at the same time. Raises DiskFull, RunError when another run is making this very store.
+    A front end that a whole store lacks is added to it; what is there is not heard again. Work is spread over the
+    workers and comes out the same for any number of them, here or on a cluster. A `shared` folder holds many stores,
+    each by its key, for runs that may come at the same time. Raises DiskFull, RunError when another run is making
+    this very store.
     """
     key = key_of(plans, surroundings)
 
     def make(lacking: tuple[str, ...]) -> Iterable[Any]:
         work = functools.partial(_work, surroundings=surroundings, fronts=lacking)
-        return map_processes(work, plans, workers=workers, chunk=4, progress_bar=bar)
+        return map_work(work, plans, workers=workers, chunk=4, progress_bar=bar)
 
     if not shared:
         return _opened_or_made(folder, key, fronts, make)

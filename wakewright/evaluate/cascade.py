@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
-from wakewright.core.engine import map_processes
+from wakewright.core.engine import map_work
 from wakewright.core.errors import InputError
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
@@ -237,15 +237,14 @@ def _heard(
 ) -> _Heard:
     work = functools.partial(_hear, surroundings=what.surroundings, pair=pair, triggers=triggers, judged=judged)
     with progress.stage(name, len(what.plans), "streams") as bar:
-        workers = sentry.recipe.engine.workers
-        return list(map_processes(work, what.plans, workers=workers, chunk=2, progress_bar=bar)), what.manifest
+        workers = sentry.workers(f"{pair[1]}/metadata.json")
+        return list(map_work(work, what.plans, workers=workers, chunk=2, progress_bar=bar)), what.manifest
 
 
 def _alone(judge: Run, what: Scene, progress: Progress) -> Negatives:
     """What the Judge would accept if it heard everything."""
     with progress.stage("Judge alone", len(what.plans), "streams") as bar:
-        workers = judge.recipe.engine.workers
-        heard = hear.hear_all(what.plans, what.surroundings, judge.folder, workers=workers, bar=bar)
+        heard = hear.hear_all(what.plans, what.surroundings, judge.folder, workers=judge.workers(), bar=bar)
     return hear.add([hear.negatives_in(one, what.manifest, f"stream {i}") for i, one in enumerate(heard)])
 
 

@@ -7,7 +7,7 @@ import functools
 from pathlib import Path
 
 from wakewright.core.audio import Samples
-from wakewright.core.engine import map_processes
+from wakewright.core.engine import Workers, map_work
 from wakewright.core.recipe import Cascade as Settings
 from wakewright.evaluate import real
 from wakewright.evaluate.cascade import PairEar, pair_ear
@@ -57,11 +57,11 @@ def _work(
 
 
 def measure(
-    material: real.Material, sentry: Path, judge: Path, trigger: float, settings: Settings, *, workers: int
+    material: real.Material, sentry: Path, judge: Path, trigger: float, settings: Settings, *, workers: Workers
 ) -> Measured:
     """The pair on recordings; its curve over the Judge's threshold follows from the scores."""
     work = functools.partial(_work, pair=(str(sentry), str(judge), settings), trigger=trigger)
-    results = list(map_processes(work, real.jobs(material), workers=workers))
+    results = list(map_work(work, real.jobs(material), workers=real.seeing(workers, material)))
     words, others = real.collect(heard for heard, _, _ in results)
     return Measured(
         words,

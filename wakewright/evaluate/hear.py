@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
-from wakewright.core.engine import map_processes
+from wakewright.core.engine import Workers, map_work
 from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.progress import Bar
 from wakewright.data import streams
@@ -83,12 +83,12 @@ def hear_all(
     surroundings: streams.Surroundings,
     folder: Path,
     *,
-    workers: int,
+    workers: Workers,
     bar: Bar | None = None,
 ) -> list[Heard]:
-    """Render every stream and run the detector of `folder` over it, in order, on several processes."""
+    """Render every stream and run the detector of `folder` over it, in order, by all of the workers."""
     work = functools.partial(_hear, surroundings=surroundings, folder=str(folder))
-    return list(map_processes(work, plans, workers=workers, chunk=4, progress_bar=bar))
+    return list(map_work(work, plans, workers=workers, chunk=4, progress_bar=bar))
 
 
 def add(parts: Sequence[Negatives]) -> Negatives:

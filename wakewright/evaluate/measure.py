@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import TypeAdapter
 
 from wakewright.core import record
+from wakewright.core.cluster import workers_of
 from wakewright.core.compose import commented
 from wakewright.core.files import disk_errors, write_json
 from wakewright.core.manifest import Manifest
@@ -120,7 +121,7 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
     material = real.read_material(folder, run.recipe.phrase)
     about = json.loads(run.require("metadata.json").read_text(encoding="utf-8"))
     with progress.stage("measure", len(real.jobs(material)), "streams") as bar:
-        words, others = real.measure(material, run.folder, workers=run.recipe.engine.workers, bar=bar)
+        words, others = real.measure(material, run.folder, workers=run.workers(), bar=bar)
     warnings: tuple[str, ...] = ()
     if not words:
         test = Manifest.read(run.require("manifest-test.jsonl"))
@@ -235,8 +236,9 @@ def _heard_by(run: Run, name: str, what: Scene, progress: Progress) -> Heard:
 
 
 def _heard(folder: Path, recipe: Recipe, name: str, what: Scene, progress: Progress) -> Heard:
+    workers = workers_of(recipe, folder / "metadata.json")
     with progress.stage(name, len(what.plans), "streams") as bar:
-        heard = hear.hear_all(what.plans, what.surroundings, folder, workers=recipe.engine.workers, bar=bar)
+        heard = hear.hear_all(what.plans, what.surroundings, folder, workers=workers, bar=bar)
     return heard, what.manifest
 
 

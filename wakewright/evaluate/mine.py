@@ -1,6 +1,6 @@
 """Looking for mistakes in hours of audio without the phrase: what wakes the detector, and what nearly does.
 
-The detector that a run ships hears every source as continuous audio, block by block on several processes. What
+The detector that a run ships hears every source as continuous audio, block by block, by many workers. What
 peaks at the threshold or near it is cut out, held against what was found before, and kept; the slower Judge is asked
 about these sounds alone.
 """
@@ -18,8 +18,9 @@ from typing import Any
 
 import numpy as np
 
+from wakewright.core import ground
 from wakewright.core.audio import SAMPLE_RATE, Samples, load, to_int16, write_wav
-from wakewright.core.engine import map_processes
+from wakewright.core.engine import Workers, agreeing, map_work
 from wakewright.core.errors import AudioError, InputError
 from wakewright.core.files import fingerprint
 from wakewright.core.mined import Found, FoundKind, Mined
@@ -249,19 +250,22 @@ def mine(
     mined: Mined,
     *,
     most: int = MOST,
-    workers: int = 0,
+    workers: Workers = 0,
     progress: Progress | None = None,
     say: Callable[[str], None],
 ) -> Totals:
     """Search everything that the folder's journal does not have yet; killed anywhere, the next call goes on.
 
-    Hold the folder while this works (core.lock.exclusive). Raises what map_processes raises, DiskFull, and
+    Hold the folder while this works (core.lock.exclusive). Raises what map_work raises, DiskFull, and
     InputError for an address that cannot be searched.
     """
     key, keeper = search.key(), Keeper(mined, most)
     done = {_where(line) for line in mined.journal() if line["search"] == key}
     blocks = [b for source in wanted.files for b in blocks_of(source) if _where(_line(b, key)) not in done]
     work = functools.partial(search_block, search=search)
+    detectors = [str(Path(of) / "metadata.json") for of in (search.detector, search.judge) if of is not None]
+    workers = agreeing(workers, functools.partial(ground.files, detectors))
+    workers = agreeing(workers, functools.partial(ground.around, [source.path for source in wanted.files]))
 
     def take(searched: Searched) -> None:
         if searched.problem is not None:
@@ -278,7 +282,7 @@ def mine(
 
     total = sum(block.end_s - block.start_s for block in blocks)
     with (progress or Progress()).stage("mine", math.ceil(total), "s") as bar:
-        for searched in map_processes(work, blocks, workers=workers):
+        for searched in map_work(work, blocks, workers=workers):
             take(searched)
             bar.advance(round(searched.seconds))
             bar.note(f"{len(keeper.kept)} sounds kept")

@@ -16,8 +16,9 @@ from typing import Protocol
 
 import numpy as np
 
+from wakewright.core import ground
 from wakewright.core.audio import SAMPLE_RATE, Samples, duration, find_audio, load, rms
-from wakewright.core.engine import map_processes
+from wakewright.core.engine import Workers, agreeing, map_work
 from wakewright.core.errors import InputError
 from wakewright.core.progress import Bar
 from wakewright.data.scene import active_rms, word_bounds
@@ -287,12 +288,19 @@ def measure(
     folder: Path | str,
     *,
     snrs_db: Sequence[float | None] = SNRS_DB,
-    workers: int = 0,
+    workers: Workers = 0,
     bar: Bar | None = None,
 ) -> Measured:
     """Everything through the detector of `folder`: trials by condition, negatives by kind."""
     work = functools.partial(_work, folder=str(folder))
-    return collect(map_processes(work, jobs(material, snrs_db), workers=workers, progress_bar=bar))
+    there = seeing(workers, material)
+    return collect(map_work(work, jobs(material, snrs_db), workers=there, progress_bar=bar))
+
+
+def seeing(workers: Workers, material: Material) -> Workers:
+    """The workers, of which those elsewhere must find the recordings as they are here."""
+    recordings = [*material.words, *material.noise, *(one for kind in material.others.values() for one in kind)]
+    return agreeing(workers, functools.partial(ground.around, tuple(one.path for one in recordings)))
 
 
 def collect(results: Iterable[tuple[str, list[Trial] | Negatives]]) -> Measured:

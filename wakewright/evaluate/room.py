@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from wakewright.core.audio import SAMPLE_RATE, Samples, duration, find_audio, load
-from wakewright.core.engine import map_processes
+from wakewright.core.engine import map_work
 from wakewright.core.errors import InputError
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
@@ -104,7 +104,7 @@ def hear_all(run: Run, material: Material, progress: Progress) -> list[Heard]:
     ]
     work = functools.partial(_hear, folder=str(run.folder))
     with progress.stage("hear the household", len(jobs), "recordings") as bar:
-        told = list(map_processes(work, jobs, workers=run.recipe.engine.workers, progress_bar=bar))
+        told = list(map_work(work, jobs, workers=run.workers(*material.room), progress_bar=bar))
     words: dict[str, list[_Word]] = defaultdict(list)
     rooms: dict[float, list[_Room]] = defaultdict(list)
     for (gain, _, path), what in zip(jobs, told, strict=True):

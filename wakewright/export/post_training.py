@@ -85,4 +85,4 @@ def _heard(run: Run, parts: Parts, streams: int, folder: Path, progress: Progres
     every = max(1, len(what.plans) // streams) if streams else 1
     plans = list(what.plans)[::every][:streams]
     with progress.stage("hear", len(plans), "streams") as bar:
-        return store.build(folder, plans, what.surroundings, (FRONT,), workers=run.recipe.engine.workers, bar=bar)
+        return store.build(folder, plans, what.surroundings, (FRONT,), workers=run.workers(), bar=bar)

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from wakewright.core.engine import map_processes
+from wakewright.core.engine import map_work
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Policy, Train
@@ -66,7 +66,7 @@ def suspects(
     level = float(np.quantile(peaks, guard))
     found = []
     with progress.stage("look for the phrase in the background", len(candidates), "clips") as bar:
-        heard = map_processes(as_recorded, candidates, run.recipe.engine.workers, chunk=16, progress_bar=bar)
+        heard = map_work(as_recorded, candidates, run.workers(), chunk=16, progress_bar=bar)
         for clip, frames in zip(candidates, heard, strict=True):
             track = Track("speech_embedding", frames, np.array([0, len(frames)]), HOP, 0)
             scores = smooth(score_track(head, track)[0], policy)

@@ -89,7 +89,7 @@ def _measured(runs: tuple[Run, Run], chosen: Pairing, asking: Settings, material
     from wakewright.evaluate.shares import latency
 
     sentry, judge = runs
-    workers = sentry.recipe.engine.workers
+    workers = sentry.workers(judge.metadata_path)
     pair = cascade_real.measure(material, sentry.folder, judge.folder, chosen.trigger, asking, workers=workers)
     rows = [("cascade", (pair.words, pair.others), chosen.confirm)]
     for name, run in (("Judge alone", judge), ("Sentry alone", sentry)):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from wakewright.core.engine import Workers
     from wakewright.core.mined import Mined
     from wakewright.evaluate.mine import Totals
 
@@ -28,7 +29,13 @@ def mine(
         float | None, typer.Option(metavar="SCORE", help="Collect peaks from here on; half the threshold otherwise.")
     ] = None,
     most: Annotated[int, typer.Option(metavar="N", min=1, help="Unlabelled sounds kept, the highest scores.")] = 1000,
-    workers: Annotated[int, typer.Option(metavar="N", min=0, help="Processes; 0 takes one per core.")] = 0,
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=0, help="Processes here, 0 one per core; otherwise as the run's recipe says."),
+    ] = None,
+    address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="A Ray cluster listens; with --workers so many at once.")
+    ] = None,
 ) -> None:
     """Search hours of audio without the phrase for what wakes the detector, or nearly does.
 
@@ -59,12 +66,29 @@ def mine(
             )
         try:
             totals = search.mine(
-                wanted, found, mined, most=most, workers=workers, say=lambda line: typer.echo(line, err=True)
+                wanted,
+                found,
+                mined,
+                most=most,
+                workers=_workers(folder, workers, address),
+                say=lambda line: typer.echo(line, err=True),
             )
         except KeyboardInterrupt:  # which is how an endless stream ends
             _tell(mined, search.Totals.of(mined, wanted.key()), wanted.near)
             raise
     _tell(mined, totals, wanted.near)
+
+
+def _workers(folder: Path, workers: int | None, address: str | None) -> Workers:
+    """Who listens: as the options say, else as the run does; an exported folder has no recipe to say it."""
+    from wakewright.core.cluster import Cluster
+    from wakewright.core.run import Run
+
+    if address is not None:
+        return Cluster(address, workers or 0)
+    if workers is None and (folder / "recipe.yaml").is_file():
+        return Run.open(folder).workers()
+    return workers or 0
 
 
 def _tell(mined: Mined, totals: Totals, near: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -236,17 +237,18 @@ def _run_to_resume(resume: str, what: str, output_dir: Path, changes: Sequence[s
 
     if "=" in what:  # after --resume RUN the first setting stands where the phrase would
         changes, what = [what, *changes], ""
-    if changes:
+    engine = [word for word in changes if word.startswith("engine.")]
+    if len(engine) < len(changes):
         raise RecipeError(
             "a resumed run keeps the recipe it began with",
-            got=" ".join(changes),
-            do="leave these out, or start a new run without --resume",
+            got=" ".join(word for word in changes if word not in engine),
+            do="leave these out (only where it runs may change: engine.*), or start a new run without --resume",
         )
     phrase = load_recipe(Path(what)).phrase if is_recipe(what) else what
-    if not resume:
-        return Run.latest(output_dir, phrase or None)
-    run = Run.open(resume)
-    if phrase and phrase != run.recipe.phrase:
+    run = Run.open(resume) if resume else Run.latest(output_dir, phrase or None)
+    if engine:
+        run = dataclasses.replace(run, recipe=load_recipe(run.recipe_path, engine))
+    if resume and phrase and phrase != run.recipe.phrase:
         raise RecipeError(
             f"the run {resume} is of another phrase",
             got=f"{phrase!r}, where it has {run.recipe.phrase!r}",

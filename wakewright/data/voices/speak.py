@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from wakewright.core.audio import SAMPLE_RATE, Samples, write_wav
-from wakewright.core.engine import map_processes
+from wakewright.core.engine import Workers, agreeing, map_work
 from wakewright.core.errors import NoVoice
 from wakewright.core.files import cache_dir
 from wakewright.core.manifest import Clip, Kind, Manifest
@@ -34,12 +34,13 @@ log = logging.getLogger(__name__)
 
 
 def speak_all(
-    utterances: Sequence[Utterance], kind: Kind, workers: int = 0, progress: Progress | None = None
+    utterances: Sequence[Utterance], kind: Kind, workers: Workers = 0, progress: Progress | None = None
 ) -> Manifest:
     """Speak every utterance; clips in the order of the utterances, 16-bit WAV in the cache.
 
-    What the cache has is not spoken again. An utterance that fails twice is left out and logged. `workers` processes
-    share the work, 0 meaning one per core; with 1, or little to do, it is done in this process.
+    What the cache has is not spoken again. An utterance that fails twice is left out and logged. `workers` share the
+    work; with 1 process, or little to do, it is done in this one. What fails on a cluster is tried here too, so that
+    what is left out never depends on who was asked.
 
     Raises NoVoice naming the engine when more than a fifth of its utterances fail, EnvironmentProblem when a process
     dies.
@@ -53,7 +54,11 @@ def speak_all(
     if progress:
         progress(done, total)
     speak = functools.partial(speak_chunk, folder=folder)
-    for spoken, failures in map_processes(speak, _chunks(missing), workers if len(missing) >= _WORTH_A_POOL else 1):
+    several = agreeing(workers, functools.partial(_installed, sorted(asked))) if len(missing) >= _WORTH_A_POOL else 1
+    for spoken, failures in map_work(speak, _chunks(missing), several):
+        if failures and not isinstance(several, int):
+            here, failures = speak([utterance for utterance, _ in failures])
+            spoken |= here
         done += len(spoken) + len(failures)
         seconds.update(spoken)
         for utterance, reason in failures:
@@ -64,6 +69,11 @@ def speak_all(
         if progress:
             progress(done, total)
     return Manifest(tuple(_clip(folder, u, kind, s) for u in utterances if (s := seconds[u.fingerprint]) is not None))
+
+
+def _installed(engines: Sequence[str]) -> dict[str, str]:
+    """Whether these engines are there."""
+    return {f"the voices of {e}": "installed" if engine_named(e).installed() else "not installed" for e in engines}
 
 
 def clip_path(folder: Path, utterance: Utterance) -> Path:
