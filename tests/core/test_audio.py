@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -283,3 +284,20 @@ def test_a_part_with_values_that_are_not_finite_is_refused(tmp_path: Path) -> No
     assert len(audio.load_part(tmp_path / "nan.wav", 0.0, 0.5)) == 8000
     with pytest.raises(AudioError, match="got: 1 values that are NaN or infinite"):
         audio.load_part(tmp_path / "nan.wav", 0.5, 0.5)
+
+
+def test_a_sound_for_a_page_is_small_and_sounds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    at = np.arange(32_000) / 16_000
+    tone = np.asarray(9000 * np.sin(2 * np.pi * 440 * at), np.int16)
+    media, data = audio.for_browsers(tone)
+    assert (media, audio.for_browsers(tone)[1]) == ("audio/mpeg", data)
+    assert len(data) < 10_000
+    heard, rate = soundfile.read(io.BytesIO(data))
+    assert rate == 16_000
+    assert np.argmax(np.abs(np.fft.rfft(heard[:32_000]))) == pytest.approx(880, abs=1)
+    assert audio.rms(heard[4000:28_000].astype(np.float32)) == pytest.approx(9000 / 32768 / np.sqrt(2), rel=0.02)
+    monkeypatch.setattr(soundfile, "available_formats", lambda: {"WAV": "WAV (Microsoft)"})
+    media, data = audio.for_browsers(tone)
+    assert media == "audio/wav"
+    np.testing.assert_array_equal(soundfile.read(io.BytesIO(data), dtype="int16")[0], tone)
+    assert audio.for_browsers(tone[:0])[0] == "audio/wav"

@@ -176,3 +176,20 @@ def test_backgrounds_are_kept_in_memory_up_to_a_limit(tmp_path: Path, monkeypatc
         assert len(files._kept) <= 2
     assert np.abs(files[0]).max() == pytest.approx(0.02, rel=0.05)  # a very quiet one is raised
     assert files[3] is files[3]
+
+
+def test_what_was_drawn_is_read_off_the_plan(spoken: Manifest, tmp_path: Path) -> None:
+    quiet = {"noise_share": 0.0, "room_share": 0.0, "rooms": 0, "gain_db": (-12.0, -12.0)}
+    dry = Surroundings(Augment(**quiet), 5, (), ())
+    copies: dict[tuple[Kind, bool], int] = {("positive", False): 3}
+    for stream in plan(spoken, copies, dry, np.random.default_rng(1)):
+        assert streams.drawn(stream) == streams.Drawn(room=False, snr_db=None, peak_db=-12.0)
+        assert np.abs(render(stream, dry)[0]).max() == pytest.approx(10 ** (-12 / 20), abs=0.02)
+    impulse = np.zeros(800, np.float32)
+    impulse[[0, 400]] = 1.0, 0.5
+    write_wav(tmp_path / "room.wav", 0.5 * impulse)
+    loud = Augment(**quiet | {"noise_share": 1.0, "room_share": 0.5, "snr_db": (3.0, 4.0)})
+    around = Surroundings(loud, 5, (str(tmp_path / "room.wav"),), ())
+    found = [streams.drawn(stream) for stream in plan(spoken, copies, around, np.random.default_rng(1))]
+    assert all(one.snr_db is not None and 3.0 <= one.snr_db <= 4.0 for one in found)
+    assert {one.room for one in found} == {False, True}

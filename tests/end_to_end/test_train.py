@@ -182,12 +182,26 @@ def test_the_report_says_what_it_knows_and_what_not(run: Run, told: io.StringIO)
         "held-out voices, as hard as in training",
     ]
     assert len({condition.chosen.missed.total for condition in result.conditions}) == 1
+    assert result.confusions.note.endswith("synthetic voices, none of which it learnt from.")
+    assert result.thresholds is not None
+    (row,) = [row for row in result.thresholds.rows if row.threshold == result.threshold]
+    assert row.missed == (result.conditions[0].chosen.missed,)
+    assert row.false_accepts == result.silences[0].false_accepts
+    labels = {table.label for table in result.breakdowns if table.condition == "held-out voices, as at home"}
+    assert labels >= {"speaker", "voice", "accent", "background", "gain"}
     assert any("4 syllables" in line for line in result.advice)
     assert any("never heard a real voice" in line for line in result.warnings)
     assert [history.name for history in result.history]
     page = run.report_path.read_text()
     assert "hey katya" in page
     assert "4 syllables" in page
+    missed, woken = result.conditions[0].chosen.missed.count, [s.false_accepts.count for s in result.silences]
+    assert page.count("<audio") == page.count('src="data:audio/mpeg') + len(result.samples)
+    assert (
+        page.count('src="data:audio/mpeg')
+        == page.count("data:image/png")
+        == sum(min(20, n) for n in (missed, *woken))
+    )
     lines = told.getvalue().splitlines()
     advice = next(i for i, line in enumerate(lines) if "4 syllables" in line)
     assert advice < next(i for i, line in enumerate(lines) if line.startswith("speak"))

@@ -69,5 +69,10 @@ def test_streams_are_heard_in_order_by_any_number_of_workers(
     trials = [trial for heard in alone for trial in hear.trials_in(heard, spoken)]
     assert len(trials) == 48
     assert {t.source for t in trials} == {c.speaker for c in spoken.of("positive")}
-    assert all(t.groups == {"voice": "espeak"} for t in trials)
+    assert all(t.groups["engine or source"] == "espeak" and t.groups["speaker"] == t.source for t in trials)
+    assert {t.groups["voice"] for t in trials} == {c.speaker.partition("+")[0] for c in spoken.of("positive")}
+    by_plan = zip(plans, alone, strict=True)
+    rooms = [streams.drawn(plan).snr_db is None for plan, one in by_plan for _ in one.events]
+    assert [t.groups["background"] == "none" for t in trials] == rooms
+    assert set(rooms) == {False, True}
     assert trials[0].word_end == alone[0].events["end"][0]

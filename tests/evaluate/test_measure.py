@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.data.splits import Parts
-from wakewright.evaluate.measure import NO_OWN, SAME_VOICES, warnings_of
+from wakewright.evaluate.measure import NO_OWN, SAME_VOICES, said_by_whom, warnings_of
 
 WORD = Clip("a.wav", "positive", 1.0, speaker="robot", source="espeak")
 OTHER_WORD = Clip("b.wav", "positive", 1.0, speaker="another", source="espeak")
@@ -32,3 +34,10 @@ def test_real_background_and_own_recordings_leave_nothing_to_warn_of() -> None:
 def test_voices_that_were_trained_on_are_owned_up_to() -> None:
     assert SAME_VOICES in warnings_of(parts([WORD], [WORD]))
     assert SAME_VOICES in warnings_of(parts([WORD], [OTHER_WORD], [WORD]))
+
+
+def test_who_says_the_near_misses_is_counted_and_not_promised() -> None:
+    near = [dataclasses.replace(clip, kind="near_miss", text="hay") for clip in (WORD, OTHER_WORD, OTHER_WORD)]
+    stranger = dataclasses.replace(WORD, source="flite")  # another engine's voice of the same name
+    assert said_by_whom(parts([stranger], near)) == "Said by 2 synthetic voices, none of which it learnt from."
+    assert said_by_whom(parts([WORD, TALK], near)) == "Said by 2 synthetic voices, 1 of which it learnt from too."

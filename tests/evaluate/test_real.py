@@ -88,7 +88,7 @@ def test_folders_say_what_each_recording_is(tmp_path: Path) -> None:
     material = read_material(tmp_path, "hey katya")
     assert names(material.words) == ["a.wav", "b.wav"]
     assert {kind: names(r) for kind, r in material.others.items()} == {"speech": ["c.wav"], "noise": ["d.wav"]}
-    assert material.words[1].speaker == str(Path("deep/b.wav"))
+    assert [word.speaker for word in material.words] == ["a.wav", "deep"], "a folder is a person, a file itself"
     assert [name for name, _ in real.jobs(material)] == [
         "words/as recorded",
         "words/noise at 10 dB",
@@ -193,7 +193,7 @@ def test_a_trial_lies_where_its_word_is_spoken(spoken: Manifest) -> None:
         assert 0 <= emitted[0] - (start + first) / SAMPLE_RATE < Ramp.hop_s + 1e-3
         assert 0 <= (start + last) / SAMPLE_RATE + 1.0 - emitted[-1] < Ramp.hop_s + 1e-3
         assert trial.first_s == pytest.approx(emitted[0] - (start + last) / SAMPLE_RATE, abs=1e-3)
-        assert trial.groups == {"corpus": "espeak", "condition": "as recorded"}
+        assert trial.groups == {"speaker": recording.speaker, "corpus": "espeak", "condition": "as recorded"}
 
 
 class Bursts(Ramp):

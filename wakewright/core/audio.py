@@ -178,6 +178,19 @@ def write_wav(path: Path | str, samples: Samples) -> None:
     write_bytes(path, encoded.getvalue())
 
 
+def for_browsers(samples: NDArray[np.int16]) -> tuple[str, bytes]:
+    """(samples,) 16 kHz -> media type and file of a sound that every browser plays, small enough to lie in a page.
+
+    MP3 of 32 kbit/s; a libsndfile older than 1.1 has none, and gives WAV, eight times as large.
+    """
+    encoded = io.BytesIO()
+    if "MP3" in soundfile.available_formats():
+        soundfile.write(encoded, samples, SAMPLE_RATE, format="MP3", subtype="MPEG_LAYER_III")
+        return "audio/mpeg", encoded.getvalue()
+    soundfile.write(encoded, samples, SAMPLE_RATE, format="WAV", subtype="PCM_16")
+    return "audio/wav", encoded.getvalue()
+
+
 def to_int16(samples: Samples) -> NDArray[np.int16]:
     """(samples,) float32 in -1..1 -> int16, rounded, clipped."""
     return np.asarray(np.clip(np.rint(samples * 32767.0), -32768, 32767), dtype=np.int16)

@@ -21,8 +21,9 @@ from wakewright.core.audio import SAMPLE_RATE, Samples, load, load_part, rms
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.recipe import Augment
 from wakewright.data import augment
+from wakewright.data.channel import GainPlan
 from wakewright.data.rooms import load_rirs, simulate_rooms, synthetic_noise
-from wakewright.data.scene import word_bounds
+from wakewright.data.scene import MixPlan, RoomPlan, word_bounds
 
 STREAM_S = 20.0
 """A stream is closed once it is this long."""
@@ -69,6 +70,28 @@ class StreamPlan:
     lead_s: float
     items: tuple[Item, ...]
     surroundings: augment.ChainPlan
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Drawn:
+    """What a stream was given to be heard in, as it was drawn and not as it can be estimated afterwards."""
+
+    room: bool
+    """Heard in a room, or dry."""
+    snr_db: float | None
+    """Active speech of the whole stream above the background; None without one."""
+    peak_db: float | None
+    """Loudest sample relative to full scale; None where the level was left as it is."""
+
+
+def drawn(stream: StreamPlan) -> Drawn:
+    """Room, background and level of a stream, read from its plan."""
+    steps = [s.inner if isinstance(s, augment.SometimesPlan) else s for s in stream.surroundings.steps]
+    return Drawn(
+        room=any(isinstance(step, RoomPlan) for step in steps),
+        snr_db=next((step.snr_db for step in steps if isinstance(step, MixPlan)), None),
+        peak_db=next((step.peak_db for step in steps if isinstance(step, GainPlan)), None),
+    )
 
 
 @dataclasses.dataclass(frozen=True)

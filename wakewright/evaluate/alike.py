@@ -8,13 +8,11 @@ Played again louder or coded anew it has nearly the same print, while another se
 
 from __future__ import annotations
 
-import functools
-import math
-
 import numpy as np
 from numpy.typing import NDArray
 
-from wakewright.core.audio import SAMPLE_RATE, Samples
+from wakewright.core.audio import Samples
+from wakewright.dsp.triangles import mel_triangles
 
 Prints = NDArray[np.float32]
 """(shifts, BANDS * MOMENTS): prints of one sound, each of mean 0 and length 1; zeros where nothing is heard."""
@@ -32,25 +30,13 @@ ALIKE = 0.97
 """Prints whose product reaches this are of one sound."""
 
 
-@functools.cache
-def _bands() -> NDArray[np.float32]:
-    """(frequencies, BANDS) triangles, evenly spaced over the mel scale from 100 to 7500 Hz."""
-    low, high = (2595 * math.log10(1 + hertz / 700) for hertz in (100.0, 7500.0))
-    mel = np.linspace(low, high, BANDS + 2)
-    edges = 700 * (10 ** (mel / 2595) - 1)
-    at = np.fft.rfftfreq(WINDOW, 1 / SAMPLE_RATE)[:, None]
-    rising = (at - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - at) / (edges[2:] - edges[1:-1])
-    return np.asarray(np.maximum(0.0, np.minimum(rising, falling)), np.float32)
-
-
 def prints_of(samples: Samples) -> Prints:
     """(n,) of about two seconds -> its prints at every shift; shorter sound counts as silent behind."""
     count = MOMENTS * PER_MOMENT + 2 * MOST_SHIFT
     whole = np.zeros(WINDOW + (count - 1) * HOP, np.float32)
     whole[: len(samples)] = samples[: len(whole)]
     frames = np.lib.stride_tricks.sliding_window_view(whole, WINDOW)[::HOP] * np.hanning(WINDOW).astype(np.float32)
-    power = np.abs(np.fft.rfft(frames)).astype(np.float32) ** 2 @ _bands()
+    power = np.abs(np.fft.rfft(frames)).astype(np.float32) ** 2 @ mel_triangles(BANDS, WINDOW, 100.0, 7500.0)
     return np.stack([_one(power[first : first + MOMENTS * PER_MOMENT]) for first in SHIFTS])
 
 

@@ -17,6 +17,8 @@ from wakewright.core.progress import Bar
 from wakewright.data import streams
 from wakewright.detect.detector import Detector
 from wakewright.evaluate.metrics import Negatives, Scores, Span, Trial, collect_negatives, cut_trial, no_negatives
+from wakewright.evaluate.moments import Cut, Moment, Stream, Wanted, accepted, missed, worst
+from wakewright.evaluate.surroundings import labels_of, said_by, words_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,10 +31,15 @@ class Heard:
     first_step_s: float
     events: streams.Events
     """What is said in the stream, as streams.EVENT."""
+    plan: streams.StreamPlan | None = None
+    """What the stream was drawn to be."""
+    cuts: tuple[Cut, ...] = ()
+    """The worst moments of the stream, where they were wanted."""
 
 
 def trials_in(heard: Heard, manifest: Manifest, kind: Kind = "positive") -> list[Trial]:
-    """One trial per utterance of this kind, with the voice that says it and what it says as its groups."""
+    """One trial per utterance of this kind; its groups are who says it, in what surroundings, and what."""
+    around = labels_of(streams.drawn(heard.plan)) if heard.plan else {}
     return [
         cut_trial(
             heard.scores,
@@ -41,7 +48,8 @@ def trials_in(heard: Heard, manifest: Manifest, kind: Kind = "positive") -> list
             int(event["end"]),
             first_step_s=heard.first_step_s,
             source=manifest.clips[event["clip"]].speaker,
-            groups={"voice": manifest.clips[event["clip"]].source}
+            groups=said_by(manifest.clips[event["clip"]])
+            | around
             | ({} if kind == "positive" else {"text": manifest.clips[event["clip"]].text}),
         )
         for event in heard.events[heard.events["kind"] == streams.KINDS.index(kind)]
@@ -67,9 +75,44 @@ def _detector(folder: str) -> Detector:
     return Detector.load(folder, threshold=1.0, gain_db=0.0)
 
 
-def _hear(stream: streams.StreamPlan, *, surroundings: streams.Surroundings, folder: str) -> Heard:
+def _hear(
+    stream: streams.StreamPlan, *, surroundings: streams.Surroundings, folder: str, wanted: Wanted | None
+) -> Heard:
     samples, events = streams.render(stream, surroundings)
-    return hear(_detector(folder), samples, events)
+    heard = hear(_detector(folder), samples, events)
+    return dataclasses.replace(heard, cuts=_cuts(heard, samples, wanted)) if wanted else heard
+
+
+def _cuts(heard: Heard, samples: Samples, wanted: Wanted) -> tuple[Cut, ...]:
+    """The worst moments of a stream, while its sound is in hand."""
+    stream, events = Stream(samples, heard.scores, heard.hop_s, heard.first_step_s), heard.events
+    if wanted.which == "accepted":
+        return tuple(accepted(stream, events["start"].tolist(), wanted.threshold))
+    said = np.flatnonzero(events["kind"] == streams.KINDS.index("positive"))
+    words = [(int(i), int(events["start"][i]), int(events["end"][i])) for i in said]
+    return tuple(missed(stream, words, wanted.threshold))
+
+
+def moments_in(heard: Heard) -> list[Moment]:
+    """The cuts of a stream with what they are of. Raises ValueError for one whose plan is not known."""
+    if heard.plan is None:
+        raise ValueError("moments of a stream without its plan")
+    around = words_of(streams.drawn(heard.plan))
+    return [_moment(cut, heard.plan.items[cut.event], around) for cut in heard.cuts]
+
+
+def _moment(cut: Cut, item: streams.Item, around: tuple[str, ...]) -> Moment:
+    clip = item.clip
+    into_s = 0.0 if cut.word else min(max(0.0, cut.into_s), item.seconds)
+    return Moment(
+        cut,
+        text=f"“{clip.text}”" if clip.text else clip.kind.replace("_", " "),
+        speaker=clip.speaker,
+        source=clip.source,
+        path=clip.path,
+        at_s=item.offset_s + into_s,
+        heard=around,
+    )
 
 
 def hear(detector: Detector, samples: Samples, events: NDArray[np.void]) -> Heard:
@@ -85,10 +128,20 @@ def hear_all(
     *,
     workers: Workers,
     bar: Bar | None = None,
+    wanted: Wanted | None = None,
 ) -> list[Heard]:
-    """Render every stream and run the detector of `folder` over it, in order, by all of the workers."""
-    work = functools.partial(_hear, surroundings=surroundings, folder=str(folder))
-    return list(map_work(work, plans, workers=workers, chunk=4, progress_bar=bar))
+    """Render every stream and run the detector of `folder` over it, in order, by all of the workers.
+
+    With `wanted`, the worst moments of all of them are cut out on the way, and no more sound than that is held.
+    """
+    work = functools.partial(_hear, surroundings=surroundings, folder=str(folder), wanted=wanted)
+    found: list[Heard] = []
+    cuts: list[tuple[int, Cut]] = []
+    for i, one in enumerate(map_work(work, plans, workers=workers, chunk=4, progress_bar=bar)):
+        found.append(dataclasses.replace(one, plan=plans[i], cuts=()))
+        if wanted:
+            cuts = worst(wanted.which, (*cuts, *((i, cut) for cut in one.cuts)), lambda pair: pair[1].peak)
+    return [dataclasses.replace(one, cuts=tuple(c for at, c in cuts if at == i)) for i, one in enumerate(found)]
 
 
 def add(parts: Sequence[Negatives]) -> Negatives:

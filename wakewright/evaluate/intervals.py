@@ -8,6 +8,7 @@ Wilson's interval is tighter but covers less than it says near 0 and 1, which is
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -75,6 +76,7 @@ def rate_interval(count: int, hours: float, level: float = LEVEL) -> Interval:
     return Interval(low / hours, high / hours)
 
 
+@functools.lru_cache(maxsize=4096)
 def share_interval(count: int, total: int, level: float = LEVEL) -> Interval:
     """Clopper-Pearson interval, two-sided, of `count` in `total`; (0, 1) for a total of zero.
 

@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -23,9 +24,10 @@ from wakewright.data import splits
 from wakewright.data.parts import Scene
 from wakewright.data.splits import Parts
 from wakewright.detect.device_rule import on_device
-from wakewright.evaluate import hear, real
+from wakewright.evaluate import hear, real, real_moments
 from wakewright.evaluate.calibrate import Calibration, calibrate
 from wakewright.evaluate.metrics import Negatives, Trial
+from wakewright.evaluate.moments import Gallery, Wanted, Which, gallery
 from wakewright.evaluate.report import write_report
 from wakewright.evaluate.result import Result, Sample, read_result
 from wakewright.evaluate.summarise import (
@@ -41,6 +43,8 @@ SNRS_DB = (10.0, 5.0)
 """Levels of the phrase above the background that misses are counted at, besides the usual and the hard ones."""
 SAMPLES = 8
 """Clips of each kind laid out to listen to."""
+Heard = tuple[list[hear.Heard], Manifest]
+"""A scene as it was heard: stream by stream, and the clips in them."""
 NO_OWN = (
     "The misses are counted on synthetic voices, most of them robotic: real people may be missed more or less often. "
     "Measure on recordings with: wakewright evaluate RUN --speech DIR."
@@ -54,8 +58,9 @@ SAME_VOICES = (
 def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
     """Calibrate on the validation part, measure on the test part, and write eval/, report.html, metadata.json."""
     calibration = _calibrate(run, parts, progress)
+    threshold = calibration.threshold
     others, spoken, near = (
-        _heard_by(run, f"measure {name}", what, progress)
+        _heard_by(run, f"measure {name}", what, progress, Wanted("accepted", threshold))
         for name, what in (
             ("others", scenes.other_scene(parts, "test", run.recipe)),
             ("sentences", scenes.synthetic_scene(parts, "test", run.recipe)),
@@ -63,43 +68,64 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
         )
     )
     real_enough = scenes.enough_real(parts, "test")
-    silences = {"real speech, noise and music" if real_enough else "speech, noise and music": _negatives(others)}
+    heard = {"real speech, noise and music" if real_enough else "speech, noise and music": others}
     if spoken[0] and real_enough:
-        silences["synthetic sentences"] = _negatives(spoken)
+        heard["synthetic sentences"] = spoken
     if near[0]:
-        silences["synthetic near misses"] = _negatives(near)
+        heard["synthetic near misses"] = near
+    silences = {name: _negatives(sound) for name, sound in heard.items()}
+    words, galleries = _words(run, parts, threshold, progress)
+    galleries += [_gallery(name, "accepted", heard[name], silences[name].count(threshold)) for name in heard]
     result = summarise(
-        _words(run, parts, progress),
+        words,
         silences,
-        calibration.threshold,
+        threshold,
         phrase=run.recipe.phrase,
         model=run.recipe.model.name,
         calibration=calibration,
+        usual=[gallery.name for gallery in galleries if gallery.which == "missed"],
     )
     taken = [trial for one in near[0] for trial in hear.trials_in(one, near[1], "near_miss")]
     found = dataclasses.replace(
         result,
         warnings=(*warnings_of(parts), *_suspects(run), *result.warnings),
         samples=_samples(run, parts),
-        confusions=confusions(taken, calibration.threshold),
+        confusions=confusions(taken, threshold, note=said_by_whom(parts)),
     )
-    return publish(run, found)
+    return publish(run, found, galleries)
 
 
-def _words(run: Run, parts: Parts, progress: Progress) -> dict[str, list[Trial]]:
-    """Trials of the test part by condition; the first is the headline. Own recordings are counted by themselves."""
+def _words(
+    run: Run, parts: Parts, threshold: float, progress: Progress
+) -> tuple[dict[str, list[Trial]], list[Gallery]]:
+    """Trials of the test part by condition; the first is the headline. Own recordings are counted by themselves.
+
+    Missed words are to be looked at as they are at home.
+    """
     found: dict[str, list[Trial]] = {}
+    galleries = []
     for who, own in (("held-out voices", False), ("own recordings", True)):
         scene = functools.partial(scenes.word_scene, parts, "test", run.recipe, real=own)
-        conditions = {"as at home": scene()}
-        if not conditions["as at home"].plans:
+        home = scene()
+        if not home.plans:
             continue
-        for snr in SNRS_DB:
-            conditions[f"noise at about {snr:g} dB"] = scene(snr_db=snr)
-        conditions["as hard as in training"] = scene(hard=True)
-        for name, what in conditions.items():
-            found[f"{who}, {name}"] = _trials(_heard_by(run, f"measure {who}, {name}", what, progress))
-    return found
+        name = f"{who}, as at home"
+        words = _heard_by(run, f"measure {name}", home, progress, Wanted("missed", threshold))
+        found[name] = _trials(words)
+        galleries.append(_missed(name, words, found[name], threshold))
+        harder = {f"noise at about {snr:g} dB": scene(snr_db=snr) for snr in SNRS_DB}
+        for condition, what in (harder | {"as hard as in training": scene(hard=True)}).items():
+            name = f"{who}, {condition}"
+            found[name] = _trials(_heard_by(run, f"measure {name}", what, progress))
+    return found, galleries
+
+
+def _missed(name: str, words: Heard, trials: list[Trial], threshold: float) -> Gallery:
+    return _gallery(name, "missed", words, sum(trial.peak < threshold for trial in trials))
+
+
+def _gallery(name: str, which: Which, heard: Heard, total: int) -> Gallery:
+    return gallery(name, which, total, (moment for one in heard[0] for moment in hear.moments_in(one)))
 
 
 def warnings_of(parts: Parts) -> tuple[str, ...]:
@@ -112,6 +138,14 @@ def warnings_of(parts: Parts) -> tuple[str, ...]:
     return tuple(found)
 
 
+def said_by_whom(parts: Parts) -> str:
+    """Who says the near misses of the test part, and whether it learnt from anything they say."""
+    said = {(clip.source, clip.speaker) for clip in parts["test"].of("near_miss")}
+    known = len(said & {(clip.source, clip.speaker) for clip in parts["train"]})
+    learnt = f"{known} of which it learnt from too" if known else "none of which it learnt from"
+    return f"Said by {len(said)} synthetic voices, {learnt}."
+
+
 def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
     """Measure a finished run on the recordings in `folder` (see real.read_material) and write its report anew.
 
@@ -120,31 +154,40 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
     """
     material = real.read_material(folder, run.recipe.phrase)
     about = json.loads(run.require("metadata.json").read_text(encoding="utf-8"))
+    threshold = about["threshold"]
     with progress.stage("measure", len(real.jobs(material)), "streams") as bar:
-        words, others = real.measure(material, run.folder, workers=run.workers(), bar=bar)
+        (words, others), galleries = real_moments.measure(
+            material, run.folder, threshold, run.recipe.phrase, workers=run.workers(), bar=bar
+        )
     warnings: tuple[str, ...] = ()
+    usual = list(words)
     if not words:
         test = Manifest.read(run.require("manifest-test.jsonl"))
         held = scenes.word_scene({"test": test}, "test", run.recipe, real=False)
-        words = {"held-out voices, as at home": _trials(_heard_by(run, "measure words", held, progress))}
+        heard = _heard_by(run, "measure words", held, progress, Wanted("missed", threshold))
+        name = "held-out voices, as at home"
+        words = {name: _trials(heard)}
+        galleries = (_missed(name, heard, words[name], threshold), *galleries)
         warnings = (NO_OWN,)
     settled = TypeAdapter(Calibration).validate_json(run.require("eval/calibration.json").read_bytes())
     result = summarise(
         words,
         others,
-        about["threshold"],
+        threshold,
         phrase=run.recipe.phrase,
         model=run.recipe.model.name,
         calibration=settled,
+        usual=usual,
     )
     before = run.eval_dir / "result.json"
     kept = {}
     if before.is_file():  # sounds are in the run still, and near misses are not measured anew
         kept = {name: getattr(read_result(before), name) for name in ("samples", "confusions")}
-    return publish(run, dataclasses.replace(result, warnings=(*warnings, *result.warnings), **kept))
+    found = dataclasses.replace(result, warnings=(*warnings, *result.warnings), **kept)
+    return publish(run, found, galleries)
 
 
-def publish(run: Run, result: Result) -> Result:
+def publish(run: Run, result: Result, galleries: Sequence[Gallery]) -> Result:
     """Add recipe, history, licences and date; write eval/result.json, eval/det.png, report.html and the metrics."""
     result = dataclasses.replace(
         result,
@@ -156,7 +199,7 @@ def publish(run: Run, result: Result) -> Result:
         + backbone_licences(run.record.get("backbone")),
         created=record.now(),
     )
-    write_report(result, run.folder)
+    write_report(result, run.folder, galleries)
     about = json.loads(run.metadata_path.read_text(encoding="utf-8"))
     headline = result.conditions[0].chosen
     about["metrics"] = {
@@ -228,17 +271,16 @@ def validation_negatives(run: Run, progress: Progress) -> Negatives | None:
     return _negatives(_heard_by(run, "hear the validation part", what, progress))
 
 
-Heard = tuple[list[hear.Heard], Manifest]
+def _heard_by(run: Run, name: str, what: Scene, progress: Progress, wanted: Wanted | None = None) -> Heard:
+    return _heard(run.folder, run.recipe, name, what, progress, wanted)
 
 
-def _heard_by(run: Run, name: str, what: Scene, progress: Progress) -> Heard:
-    return _heard(run.folder, run.recipe, name, what, progress)
-
-
-def _heard(folder: Path, recipe: Recipe, name: str, what: Scene, progress: Progress) -> Heard:
+def _heard(
+    folder: Path, recipe: Recipe, name: str, what: Scene, progress: Progress, wanted: Wanted | None = None
+) -> Heard:
     workers = workers_of(recipe, folder / "metadata.json")
     with progress.stage(name, len(what.plans), "streams") as bar:
-        heard = hear.hear_all(what.plans, what.surroundings, folder, workers=workers, bar=bar)
+        heard = hear.hear_all(what.plans, what.surroundings, folder, workers=workers, bar=bar, wanted=wanted)
     return heard, what.manifest
 
 

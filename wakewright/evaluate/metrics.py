@@ -152,6 +152,14 @@ def no_negatives() -> Negatives:
     return Negatives(nothing, np.empty(0, dtype=np.int64), (), np.empty(0), nothing)
 
 
+def scored_peaks(
+    scores: Scores, hop_s: float, *, warmup_s: float = WARMUP_S, dead_time_s: float = DEAD_TIME_S
+) -> NDArray[np.int64]:
+    """(steps,) scores of a stream without the word -> (events,) steps of its event peaks past the warm-up."""
+    skip = math.ceil(warmup_s / hop_s - 1e-9)
+    return peak_steps(scores[skip:], hop_s, dead_time_s) + skip
+
+
 def collect_negatives(
     scores: Scores,
     hop_s: float,
@@ -175,9 +183,9 @@ def collect_negatives(
     if not spans:
         raise ValueError(f"stream {name} has no spans")
     scored = scores[skip:]
-    steps = peak_steps(scored, hop_s, dead_time_s)
+    steps = scored_peaks(scores, hop_s, warmup_s=warmup_s, dead_time_s=dead_time_s)
     starts = np.asarray([span.start_s for span in spans])
-    span_of = np.maximum(np.searchsorted(starts, (steps + skip) * hop_s + 1e-9, side="right") - 1, 0)
+    span_of = np.maximum(np.searchsorted(starts, steps * hop_s + 1e-9, side="right") - 1, 0)
     names: dict[str, int] = {}
     owner = np.asarray([names.setdefault(span.source, len(names)) for span in spans], dtype=np.int64)
     scored_s = [max(0.0, min(span.end_s, end_s) - max(span.start_s, skip * hop_s)) for span in spans]
@@ -186,7 +194,7 @@ def collect_negatives(
     real_hours = sum(s for s, span in zip(scored_s, spans, strict=True) if span.real) / 3600.0
     per_window = max(1, round(WINDOW_S / hop_s))
     windows = scored[: len(scored) // per_window * per_window].reshape(-1, per_window).max(axis=1)
-    return Negatives(scored[steps], owner[span_of], tuple(names), hours, windows, real_hours)
+    return Negatives(scores[steps], owner[span_of], tuple(names), hours, windows, real_hours)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from wakewright.evaluate.result import Condition, Result
-from wakewright.evaluate.svg import Line, chart, linear_axis, log_axis
+from wakewright.evaluate.groups import FEWEST
+from wakewright.evaluate.moment_page import STYLE as MOMENT_STYLE
+from wakewright.evaluate.moment_page import galleries_html
+from wakewright.evaluate.moments import Gallery
+from wakewright.evaluate.result import Breakdown, Condition, Result
+from wakewright.evaluate.svg import Axis, Line, chart, linear_axis, log_axis
 from wakewright.evaluate.wording import delay_text, hours, rate_text, share_text
+
+NONE = 0.5
+"""Where a count of none stands on a logarithmic axis."""
 
 STYLE = """
 :root{color-scheme:light dark;--paper:#fff;--card:#f6f7f9;--ink:#1c1e21;--muted:#5f6670;--rule:#dfe3e8;--warn:#8a5a00;
@@ -45,7 +53,7 @@ summary{cursor:pointer;color:var(--muted)}
 """
 
 
-def html_page(result: Result) -> str:
+def html_page(result: Result, galleries: Sequence[Gallery] = ()) -> str:
     """The whole page. Every text that comes from a user, a file or a recipe is escaped."""
     phrase = escape(result.phrase)
     sections = [
@@ -56,11 +64,13 @@ def html_page(result: Result) -> str:
         _conditions(result),
         _det(result),
         _silences(result),
+        _thresholds(result),
+        _scores(result),
         _breakdowns(result),
         _forms(result),
         _confusions(result),
         _worst(result),
-        _scores(result),
+        galleries_html(galleries, result.threshold),
         _history(result),
         _advice(result.advice),
         _samples(result),
@@ -70,7 +80,7 @@ def html_page(result: Result) -> str:
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{phrase}: wake word report</title><style>{STYLE}</style></head>\n<body>\n"
+        f"<title>{phrase}: wake word report</title><style>{STYLE}{MOMENT_STYLE}</style></head>\n<body>\n"
         + "\n".join(section for section in sections if section)
         + "\n</body></html>\n"
     )
@@ -180,15 +190,57 @@ def _silences(result: Result) -> str:
     return "<h2>False accepts</h2>" + html_table(["", "at the threshold", "real recordings"], rows)
 
 
+def _thresholds(result: Result) -> str:
+    """What other thresholds would have done."""
+    table = result.thresholds
+    if table is None:
+        return ""
+    rows = [
+        [
+            f"<b>{row.threshold:.3f}</b><small>in use</small>" if row.threshold == result.threshold else number,
+            *(_cell(share_text(missed)) for missed in row.missed),
+            _cell(rate_text(row.false_accepts)),
+        ]
+        for row in table.rows
+        for number in [f"{row.threshold:.4f}".rstrip("0")]
+    ]
+    silence = result.silences[0].name
+    return (
+        "<h2>Other thresholds</h2>"
+        + html_table(
+            ["threshold", *(f"missed, {name}" for name in table.conditions), f"false accepts, {silence}"], rows
+        )
+        + '<p class="muted">On the sound of the figures above. Intervals are of one threshold named beforehand: a '
+        "threshold picked here because it looks best will do a little worse.</p>"
+    )
+
+
 def _breakdowns(result: Result) -> str:
-    """One table per label, side by side where there is room."""
-    parts = []
+    """One table per label, side by side where there is room; those of further conditions folded away."""
+    parts: dict[str, list[str]] = {}
     for table in result.breakdowns:
-        rows = [[escape(g.name), _cell(share_text(g.missed))] for g in table.groups]
-        more = f'<p class="muted">{table.left_out} more, with fewer misses or none, are not shown.</p>'
-        parts.append(f"<div>{html_table([table.label, 'missed'], rows)}{more if table.left_out else ''}</div>")
-    name = escape(result.conditions[0].name)
-    return f'<h2>Missed, {name}, by group</h2><div class="charts">{"".join(parts)}</div>' if parts else ""
+        parts.setdefault(table.condition, []).append(_breakdown(table))
+    first = result.conditions[0].name
+    shown = [
+        f'<h2>Missed by group, worst first: {escape(name)}</h2><div class="charts">{"".join(tables)}</div>'
+        if name == first
+        else f'<details><summary>missed by group: {escape(name)}</summary><div class="charts">{"".join(tables)}</div>'
+        "</details>"
+        for name, tables in parts.items()
+    ]
+    return "".join(shown)
+
+
+def _breakdown(table: Breakdown) -> str:
+    rows = [[escape(g.name), _cell(share_text(g.missed))] for g in table.groups]
+    told = html_table([table.label, "missed"], rows) if rows else f"<b>{escape(table.label)}</b>"
+    notes = []
+    if table.left_out:
+        notes.append(f"{table.left_out} more, which are missed less, are not shown.")
+    if table.few and table.missed_of_few is not None:
+        count = f"{table.few} more" if rows else f"All {table.few}"
+        notes.append(f"{count} with fewer than {FEWEST} words each: together {share_text(table.missed_of_few)}.")
+    return f'<div>{told}<p class="muted">{" ".join(notes)}</p></div>'
 
 
 def _confusions(result: Result) -> str:
@@ -199,8 +251,7 @@ def _confusions(result: Result) -> str:
     rows = [[escape(g.name), _cell(share_text(g.missed))] for g in table.groups]
     told = html_table(["near miss", "wakes it"], rows) if rows else ""
     rest = f"{table.left_out} {'more' if rows else 'near misses'} are not shown: they wake it as seldom, or never."
-    said = "Said by synthetic voices that it did not learn from, where there were enough."
-    more = f'<p class="muted">{rest + " " if table.left_out else ""}{said}</p>'
+    more = f'<p class="muted">{rest + " " if table.left_out else ""}{escape(table.note)}</p>'
     return f"<h2>What sounds like it</h2>{told}{more}"
 
 
@@ -213,24 +264,34 @@ def _worst(result: Result) -> str:
 
 
 def _scores(result: Result) -> str:
-    """The histogram, on a logarithmic axis since nearly all the sound scores nearly nothing."""
+    """The histogram, in counts on a logarithmic axis since nearly all the sound scores nearly nothing."""
     if result.histogram is None:
         return ""
     h = result.histogram
-    floor = 1e-2
     lines = [
-        Line(name, h.edges, [max(100 * v, floor) for v in (*values, values[-1])], steps=True, bars=True)
-        for name, values in (("wake words", h.positives), ("two seconds of anything else", h.negatives))
+        Line(
+            f"{name} ({sum(values):,.0f})",
+            h.edges,
+            [max(v, NONE) for v in (*values, values[-1])],
+            steps=True,
+            bars=True,
+        )
+        for name, values in (("wake words", h.positives), ("peaks in other sound", h.negatives))
     ]
-    y_axis = log_axis("share, %", floor, 100.0)
+    top = max(10.0, *h.positives, *h.negatives)
+    counts = tuple((10.0**i, f"{10**i:,}") for i in range(math.floor(math.log10(top)) + 1))
     drawn = chart(
         lines,
         linear_axis("highest score", 0.0, 1.0),
-        y_axis,
+        Axis("how many (logarithmic)", NONE, top * 1.2, counts, log=True),
         title="Histogram of the scores",
         mark_x=result.threshold,
     )
-    return f'<h2>Scores</h2>{drawn}<p class="muted">Dashed: the threshold, {result.threshold:.3f}.</p>'
+    note = (
+        f"Words are those of the first condition; the other sound is {result.silences[0].name}, and its peaks are "
+        f"what false accepts are counted by. Dashed: the threshold, {result.threshold:.3f}. On the floor: none."
+    )
+    return f'<h2>Scores</h2>{drawn}<p class="muted">{escape(note)}</p>'
 
 
 def _forms(result: Result) -> str:

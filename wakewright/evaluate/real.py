@@ -39,7 +39,7 @@ FLOOR = 1e-4
 SPEECH_RMS = 0.05
 """Active level of the words where noise is mixed in (-26 dBFS)."""
 COLUMNS = ("path", "use", "kind", "label", "corpus", "speaker")
-"""Of manifest.csv."""
+"""Of manifest.csv; a column `accent` is read where there is one."""
 SNRS_DB: tuple[float | None, ...] = (None, 10.0, 5.0)
 """Conditions the words are heard in; None is as recorded."""
 
@@ -51,6 +51,8 @@ class Recording:
     path: str
     corpus: str
     speaker: str
+    accent: str = ""
+    """Where the table says."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,7 +111,9 @@ def _from_folders(folder: Path) -> tuple[list[Recording], dict[str, list[Recordi
     def inside(name: str) -> list[Recording]:
         place = folder / name
         files = find_audio(place) if place.is_dir() else []
-        return [Recording(str(f), name, str(f.relative_to(place))) for f in files]
+        # a folder in it is a person, as in the folders that a run learns from; a file by itself stands for itself
+        parts = [f.relative_to(place).parts for f in files]
+        return [Recording(str(f), name, p[0]) for f, p in zip(files, parts, strict=True)]
 
     if not any((folder / name).is_dir() for name in ("positive", "negative")):
         speech = [Recording(str(f), folder.name, str(f)) for f in find_audio(folder)]
@@ -135,7 +139,9 @@ def _from_table(
             )
         rows = [row for row in reader if row["use"] == "evaluate"]
     for row in rows:
-        one = Recording(str(table.parent / row["path"]), row["corpus"], row["speaker"] or row["path"])
+        one = Recording(
+            str(table.parent / row["path"]), row["corpus"], row["speaker"] or row["path"], row.get("accent") or ""
+        )
         label = "".join(row["label"].casefold().split())
         if row["kind"] == "wake_word":
             if label == squeezed:
@@ -213,29 +219,47 @@ def _bed(paths: Sequence[str], length: int, rng: np.random.Generator) -> Samples
 def hear_words(stretch: Stretch, ear: Ear) -> list[Trial]:
     """One trial per recording of a stream of words."""
     samples, places = assemble(stretch)
-    scores = ear.hear(samples)
-    condition = "as recorded" if stretch.snr_db is None else f"noise at {stretch.snr_db:g} dB"
-    trials = []
-    for recording, (start, _) in zip(stretch.recordings, places, strict=True):
-        first, last = word_bounds(load(recording.path))
-        trials.append(
-            cut_trial(
-                scores,
-                ear.hop_s,
-                start + first,
-                start + last,
-                first_step_s=ear.first_step_s,
-                source=recording.path,
-                groups={"corpus": recording.corpus, "condition": condition},
-            )
+    return trials_of(stretch, ear, ear.hear(samples), word_places(stretch, places))
+
+
+def word_places(stretch: Stretch, places: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """First and one-past-last sample of each word within the stream, by what is loud in its recording."""
+    bounds = [word_bounds(load(recording.path)) for recording in stretch.recordings]
+    return [(start + first, start + last) for (start, _), (first, last) in zip(places, bounds, strict=True)]
+
+
+def trials_of(stretch: Stretch, ear: Ear, scores: Scores, words: Sequence[tuple[int, int]]) -> list[Trial]:
+    """One trial per word of a stream that has been heard."""
+    condition = condition_of(stretch)
+    return [
+        cut_trial(
+            scores,
+            ear.hop_s,
+            first,
+            last,
+            first_step_s=ear.first_step_s,
+            source=recording.path,
+            groups={"speaker": recording.speaker}
+            | ({"accent": recording.accent} if recording.accent else {})
+            | {"corpus": recording.corpus, "condition": condition},
         )
-    return trials
+        for recording, (first, last) in zip(stretch.recordings, words, strict=True)
+    ]
+
+
+def condition_of(stretch: Stretch) -> str:
+    """How its words are heard."""
+    return "as recorded" if stretch.snr_db is None else f"noise at {stretch.snr_db:g} dB"
 
 
 def hear_others(stretch: Stretch, ear: Ear) -> Negatives:
     """The false-accept evidence of a stream without the phrase."""
     samples, places = assemble(stretch)
-    scores = ear.hear(samples)
+    return negatives_of(stretch, ear, ear.hear(samples), places)
+
+
+def negatives_of(stretch: Stretch, ear: Ear, scores: Scores, places: Sequence[tuple[int, int]]) -> Negatives:
+    """The false-accept evidence of a stream that has been heard; `places` are those of its recordings."""
     # scores begin when the first step is complete; spans are in the time of the steps
     starts = [0.0, *(max(0.0, a / SAMPLE_RATE - ear.first_step_s) for a, _ in places[1:])]
     ends = [*starts[1:], len(scores) * ear.hop_s]
@@ -274,10 +298,8 @@ def jobs(material: Material, snrs_db: Sequence[float | None] = SNRS_DB) -> list[
     for snr in snrs_db if material.words else ():
         if snr is not None and not material.noise:
             continue
-        name = "as recorded" if snr is None else f"noise at {snr:g} dB"
-        out += [
-            (f"words/{name}", s) for s in stretches(material.words, GAP_WORDS_S, snr_db=snr, noise=material.noise)
-        ]
+        laid = stretches(material.words, GAP_WORDS_S, snr_db=snr, noise=material.noise)
+        out += [(f"words/{condition_of(s)}", s) for s in laid]
     for kind, recordings in material.others.items():
         out += [(f"others/{kind}", s) for s in stretches(recordings, GAP_OTHERS_S)]
     return out

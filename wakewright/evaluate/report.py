@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from wakewright.core.files import write_text
+from wakewright.evaluate.moments import Gallery
 from wakewright.evaluate.page import html_page
 from wakewright.evaluate.result import Result, write_result
 from wakewright.evaluate.wording import delay_text, rate_text, share_text
 
 
-def write_report(result: Result, run_dir: Path | str) -> Path:
+def write_report(result: Result, run_dir: Path | str, galleries: Sequence[Gallery] = ()) -> Path:
     """Write eval/result.json, eval/det.png and report.html into the run folder; returns the path of the page.
 
-    The page is written last, so that its existence means the rest is there. Raises MissingPackage without matplotlib.
+    The galleries are in the page alone. The page is written last, so that its existence means the rest is there.
+    Raises MissingPackage without matplotlib.
     """
     from wakewright.evaluate.plots import det_png  # matplotlib takes a second to import
 
@@ -21,7 +24,7 @@ def write_report(result: Result, run_dir: Path | str) -> Path:
     write_result(folder / "eval" / "result.json", result)
     det_png(result, folder / "eval" / "det.png")
     page = folder / "report.html"
-    write_text(page, html_page(result))
+    write_text(page, html_page(result, galleries))
     return page
 
 

@@ -118,6 +118,32 @@ class Breakdown:
     groups: tuple[Group, ...]
     left_out: int = 0
     """Groups not shown, those with the lowest counts."""
+    condition: str = ""
+    """The condition whose words these are."""
+    few: int = 0
+    """Groups not shown because they hold too few words."""
+    missed_of_few: Share | None = None
+    """Misses in all of those together."""
+    note: str = ""
+    """Who says it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Operation:
+    """What one threshold does."""
+
+    threshold: float
+    missed: tuple[Share, ...]
+    """Per condition of the table."""
+    false_accepts: Rate
+
+
+@dataclasses.dataclass(frozen=True)
+class ThresholdTable:
+    """What several thresholds do, rising, on the sound of the report's own figures."""
+
+    conditions: tuple[str, ...]
+    rows: tuple[Operation, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,13 +156,13 @@ class Source:
 
 @dataclasses.dataclass(frozen=True)
 class Histogram:
-    """How the scores lie: shares per bin, each side summing to 1."""
+    """How the scores lie: counts per bin."""
 
     edges: tuple[float, ...]
     positives: tuple[float, ...]
     """Highest score of each wake word."""
     negatives: tuple[float, ...]
-    """Highest score of each two seconds without it."""
+    """Peaks in sound without it, those that false accepts are counted by."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -190,8 +216,10 @@ class Result:
     """The first is the headline."""
     silences: tuple[Silence, ...]
     """The first gives the hours of the DET curve."""
+    thresholds: ThresholdTable | None = None
+    """What other thresholds would have done."""
     breakdowns: tuple[Breakdown, ...] = ()
-    """The misses of the first condition, by one label each."""
+    """The misses by one label each, those of the first condition first."""
     confusions: Breakdown | None = None
     """Of phrases that sound a little like the wake word, how often each woke it."""
     worst: tuple[Source, ...] = ()

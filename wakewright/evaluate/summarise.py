@@ -12,6 +12,7 @@ from wakewright.core.errors import InputError
 from wakewright.core.manifest import Manifest
 from wakewright.evaluate.bootstrap import REPLICATES, bootstrap_frr
 from wakewright.evaluate.calibrate import SYNTHETIC_ALONE, Calibration
+from wakewright.evaluate.groups import worst_groups
 from wakewright.evaluate.metrics import DetCurve, Negatives, Trial, allowed_count, det_curve, no_negatives
 from wakewright.evaluate.result import (
     Breakdown,
@@ -31,13 +32,14 @@ from wakewright.evaluate.result import (
     share,
 )
 from wakewright.evaluate.shares import equal_error_rate, latency, misses_by, partial_auc, worst_sources
+from wakewright.evaluate.thresholds import threshold_table
 
 RATES = (0.5, 1.0, 2.0)
 """False accepts per hour at which the miss rate is reported."""
 CURVE_TOP = 20.0
 """The DET curve ends at this many false accepts per hour: nobody lives with more."""
 CURVE_POINTS = 80
-GROUPS_SHOWN = 12
+CONFUSIONS_SHOWN = 12
 BINS = 40
 
 
@@ -49,14 +51,16 @@ def summarise(
     phrase: str,
     model: str,
     calibration: Calibration | None = None,
+    usual: Sequence[str] = (),
     rates: Sequence[float] = RATES,
     seed: int = 1,
     replicates: int = REPLICATES,
 ) -> Result:
     """Trials by condition and negatives by kind, at the calibrated threshold -> Result.
 
-    The first of the negatives gives the hours for every DET curve. History, recipe, advice, samples and date are
-    added by the caller with dataclasses.replace. Raises InputError when there is no condition or no negatives.
+    The first of the negatives gives the hours for every DET curve. The threshold table has the conditions named in
+    `usual`, or the first. History, recipe, advice, samples and date are added by the caller with
+    dataclasses.replace. Raises InputError when there is no condition or no negatives.
     """
     if not conditions or not negatives:
         raise InputError(
@@ -65,7 +69,7 @@ def summarise(
             do="give recordings of the wake word and of other speech",
         )
     main = next(iter(negatives.values()))
-    headline = next(iter(conditions.values()))
+    first, headline = next(iter(conditions.items()))
     return Result(
         phrase=phrase,
         model=model,
@@ -78,7 +82,8 @@ def summarise(
             Silence(name, rate(heard.count(threshold), heard.hours), heard.real_hours)
             for name, heard in negatives.items()
         ),
-        breakdowns=_breakdowns(headline, threshold),
+        thresholds=threshold_table({name: conditions[name] for name in usual or [first]}, main, threshold),
+        breakdowns=worst_groups(conditions, threshold),
         worst=tuple(
             Source(s.source, rate(s.count, s.hours))
             for s in worst_sources(sum(negatives.values(), no_negatives()), threshold)
@@ -140,23 +145,7 @@ def _curve_counts(curve: DetCurve) -> list[int]:
     return [0, *spread.tolist()]
 
 
-def _breakdowns(trials: Sequence[Trial], threshold: float) -> tuple[Breakdown, ...]:
-    """One table per label that takes at least two values; of many groups, the ones with misses."""
-    tables = []
-    for label in dict.fromkeys(label for trial in trials for label in trial.groups):
-        rows = misses_by(trials, label, threshold)
-        if len(rows) < 2:
-            continue
-        shown = rows
-        if len(rows) > GROUPS_SHOWN:
-            missed = [row for row in rows if row.misses]
-            shown = tuple(sorted(missed, key=lambda row: (-row.misses, -row.frr))[:GROUPS_SHOWN])
-        groups = tuple(Group(row.group, share(row.misses, row.positives)) for row in shown)
-        tables.append(Breakdown(label, groups, len(rows) - len(shown)))
-    return tuple(tables)
-
-
-def confusions(trials: Sequence[Trial], threshold: float) -> Breakdown | None:
+def confusions(trials: Sequence[Trial], threshold: float, *, note: str = "") -> Breakdown | None:
     """Of near misses, which texts are taken for the phrase how often, most first; None without any near miss."""
     if not trials:
         return None
@@ -164,20 +153,19 @@ def confusions(trials: Sequence[Trial], threshold: float) -> Breakdown | None:
         ((row.group, row.positives - row.misses, row.positives) for row in misses_by(trials, "text", threshold)),
         key=lambda row: (-row[1], -row[1] / row[2], row[0]),
     )
-    shown = [row for row in rows if row[1]][:GROUPS_SHOWN]
-    return Breakdown("near miss", tuple(Group(t, share(n, of)) for t, n, of in shown), len(rows) - len(shown))
+    shown = [row for row in rows if row[1]][:CONFUSIONS_SHOWN]
+    groups = tuple(Group(text, share(count, of)) for text, count, of in shown)
+    return Breakdown("near miss", groups, len(rows) - len(shown), note=note)
 
 
 def _histogram(trials: Sequence[Trial], negatives: Negatives) -> Histogram | None:
     """Scores of both sides, or None when one is empty."""
-    if not trials or not negatives.windows.size:
+    if not trials or not negatives.peaks.size:
         return None
     edges = np.linspace(0.0, 1.0, BINS + 1)
     words = np.histogram(np.clip([trial.peak for trial in trials], 0.0, 1.0), edges)[0]
-    others = np.histogram(np.clip(negatives.windows, 0.0, 1.0), edges)[0]
-    return Histogram(
-        tuple(edges.tolist()), tuple((words / words.sum()).tolist()), tuple((others / others.sum()).tolist())
-    )
+    others = np.histogram(np.clip(negatives.peaks, 0.0, 1.0), edges)[0]
+    return Histogram(tuple(edges.tolist()), tuple(words.tolist()), tuple(others.tolist()))
 
 
 def _origin(calibration: Calibration | None) -> str:
