@@ -21,7 +21,23 @@ import numpy as np
 from wakewright.core.audio import SAMPLE_RATE, Samples, find_audio, load
 from wakewright.core.recipe import Augment
 from wakewright.data import augment, rooms
-from wakewright.data.augment import BandLimit, Equaliser, Gain, Mix, NoiseFloor, Overload, Room, Speed
+from wakewright.data.augment import (
+    Babble,
+    BandLimit,
+    Codec,
+    Dropouts,
+    Equaliser,
+    Gain,
+    Mix,
+    NoiseFloor,
+    Overload,
+    Partly,
+    Room,
+    Speed,
+    Stretch,
+    Trim,
+)
+from wakewright.data.link import FORMS
 from wakewright.data.pitch import Pitch
 
 LENGTH = 2 * SAMPLE_RATE
@@ -65,6 +81,9 @@ def ours(responses: list[Samples], backgrounds: list[Samples]) -> dict[str, Call
     voice = [Speed(), Pitch(), Equaliser()]
     single = [*voice, Room(responses), Mix(backgrounds), BandLimit(), Overload(), Gain(), NoiseFloor()]
     rows = {type(t).__name__: alone(t) for t in single}
+    further = [Trim(), Stretch(), Partly(Room(responses)), Babble(backgrounds), Dropouts()]
+    rows |= {type(t).__name__: alone(t) for t in further}
+    rows |= {f"Codec {kind}": alone(Codec((kind,))) for kind in FORMS}
     rows["default recipe"] = chained(Augment())
     rows["everything on every clip"] = chained(Augment(room_share=1, noise_share=1, band_limit_share=1))
     return rows

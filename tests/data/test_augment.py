@@ -10,25 +10,34 @@ from typing import Any
 import numpy as np
 import pytest
 
+from wakewright.core import recipe_augment
 from wakewright.core.audio import SAMPLE_RATE, Samples, rms
-from wakewright.core.errors import AudioError
+from wakewright.core.errors import AudioError, MissingPackage
 from wakewright.core.recipe import Augment
-from wakewright.data import augment, channel, pitch, scene
+from wakewright.data import augment, babble, channel, link, pitch, scene
 from wakewright.data.augment import (
+    Babble,
     BandLimit,
     Chain,
+    Codec,
+    Dropouts,
     Equaliser,
     Gain,
     Mix,
     NoiseFloor,
     Overload,
+    Partly,
     Room,
     Sometimes,
     Speed,
+    Stretch,
+    Trim,
 )  # fmt: skip
+from wakewright.data.babble import BabblePlan
 from wakewright.data.channel import BandLimitPlan, OverloadPlan, SpeedPlan
-from wakewright.data.pitch import Pitch, PitchPlan
-from wakewright.data.scene import MixPlan, RoomPlan, active_rms, direct_path
+from wakewright.data.link import CodecPlan, DropoutsPlan
+from wakewright.data.pitch import Pitch, PitchPlan, StretchPlan
+from wakewright.data.scene import MixPlan, RoomPlan, TrimPlan, active_rms, direct_path
 
 
 def noise(seconds: float, seed: int = 0, level: float = 0.1) -> Samples:
@@ -62,9 +71,15 @@ TRANSFORMS: dict[type, Any] = {
     Gain: Gain(),
     NoiseFloor: NoiseFloor(),
     Sometimes: Sometimes(Gain(), 0.5),
+    Partly: Partly(Room((room(),)), (0.1, 0.9)),
+    Stretch: Stretch(),
+    Trim: Trim(),
+    Babble: Babble((noise(1.0, 5), noise(0.4, 6))),
+    Codec: Codec(tuple(link.FORMS)),
+    Dropouts: Dropouts((0.1, 0.4)),
     Chain: Chain((Speed(), Equaliser(12.0), Sometimes(Overload(), 0.5))),
 }
-WITHIN_FULL_SCALE = {Overload, Gain, Chain}
+WITHIN_FULL_SCALE = {Overload, Gain, Chain, Codec}
 
 SOUNDS = {
     "empty": np.zeros(0, np.float32),
@@ -86,7 +101,7 @@ def transforms_in(module: ModuleType) -> set[type]:
 
 
 def test_no_transform_escapes_the_contract() -> None:
-    modules = (augment, channel, pitch, scene)
+    modules = (augment, babble, channel, link, pitch, scene)
     assert set.union(*map(transforms_in, modules)) == set(TRANSFORMS)
 
 
@@ -129,12 +144,12 @@ def test_every_transform_keeps_the_contract(kind: type, sound: str) -> None:
         assert out.tobytes() == transform.apply(samples, plan).tobytes()
         assert not np.shares_memory(out, samples)
         assert samples.tobytes() == SOUNDS[sound].tobytes()
-        if kind not in (Speed, Chain):
+        if kind not in (Speed, Chain, Stretch, Trim):
             assert len(out) == len(samples)
         if kind in WITHIN_FULL_SCALE and len(out):
             assert np.max(np.abs(out)) <= 1.0
-        if sound == "silence" and kind not in (Mix, NoiseFloor):
-            assert not np.any(out)
+        if sound == "silence" and kind not in (Mix, NoiseFloor, Babble):
+            assert np.max(np.abs(out), initial=0.0) < (1e-3 if kind is Codec else 1e-30)
 
 
 # ----------------------------------------------------------------------------------------------------- room
@@ -323,6 +338,146 @@ def test_the_noise_floor_has_its_level_and_colour(slope: int) -> None:
     assert per_octave == pytest.approx(-3.01 * slope, abs=0.4)
 
 
+# ------------------------------------------------------------------------------- tempo, silence, babble, link
+
+
+@pytest.mark.parametrize("factor", [0.85, 1.2])
+@pytest.mark.parametrize("hz", [95.0, 190.0])
+def test_a_stretch_changes_the_tempo_and_not_the_pitch(hz: float, factor: float) -> None:
+    sound = voiced(hz)
+    sound[:8_000] = sound[24_000:] = 0.0
+    out = Stretch().apply(sound, StretchPlan(factor))
+    assert len(out) == round(32_000 * factor)
+    assert pitch_of(out[int(10_000 * factor) : int(22_000 * factor)]) == pytest.approx(hz, rel=0.02)
+    loud = np.flatnonzero(np.abs(out) > 0.05)
+    assert loud[0] == pytest.approx(8_000 * factor, abs=480)
+    assert loud[-1] == pytest.approx(24_000 * factor, abs=480)
+
+
+def test_trimming_cuts_silence_and_never_the_word() -> None:
+    sound = noise(4.0, 3, 0.0003)
+    sound[20_000:36_000] = word_tone = 0.3 * np.sin(np.arange(16_000) * 0.2).astype(np.float32)
+    guard = int(scene.TRIM_GUARD_S * SAMPLE_RATE)
+    rng, lengths = np.random.default_rng(1), set()
+    for plan in [TrimPlan(0.0, 0.0), TrimPlan(1.0, 1.0), *(Trim().draw(rng) for _ in range(40))]:
+        out = Trim().apply(sound, plan)
+        lengths.add(len(out))
+        at = int(np.argmax(np.abs(out) > 0.003))
+        first = at - int(np.argmax(np.abs(word_tone) > 0.003))
+        np.testing.assert_array_equal(out[first : first + 16_000], word_tone)
+        assert first >= guard - 320
+        assert len(out) - first - 16_000 >= guard - 320
+    assert min(lengths) < 16_000 + 2 * (guard + 320) + 1
+    assert max(lengths) == len(sound)
+    assert len(lengths) > 30
+
+
+def test_wet_and_dry_add_up() -> None:
+    sound, whole = word(), Room((room(),))
+    wet, partly = whole.apply(sound, RoomPlan(0)), Partly(whole)
+    for share in (0.0, 0.25, 1.0):
+        out = partly.apply(sound, augment.PartlyPlan(RoomPlan(0), share))
+        np.testing.assert_allclose(out, share * wet + (1 - share) * sound, atol=1e-6)
+    drawn = [Partly(whole, (0.2, 0.4)).draw(np.random.default_rng(i)).wet for i in range(50)]
+    assert 0.2 <= min(drawn) < 0.23
+    assert 0.37 < max(drawn) <= 0.4
+
+
+def test_babble_is_many_voices_at_the_ratio_that_was_planned() -> None:
+    sound = word()
+    people = [noise(0.7, i) * np.sin(np.arange(11_200) / 600).astype(np.float32) for i in range(4)]
+    for snr_db in (0.0, 12.0):
+        under = Babble(people).apply(sound, BabblePlan(5, snr_db, 3)) - sound
+        assert 20 * np.log10(rms(sound[6_400:12_800]) / rms(under)) == pytest.approx(snr_db, abs=0.2)
+    alone, crowd = (Babble(people).apply(np.zeros(64_000, np.float32), BabblePlan(n, 0.0, 3)) for n in (1, 8))
+
+    def swell(samples: Samples) -> float:
+        """How much its level goes up and down: a single voice has pauses, a crowd has none."""
+        levels = [rms(samples[i : i + 1_600]) for i in range(0, 64_000, 1_600)]
+        return float(np.std(levels) / np.mean(levels))
+
+    assert swell(alone) > 1.5 * swell(crowd)
+    drawn = {Babble(people, (2, 4)).draw(np.random.default_rng(i)).voices for i in range(60)}
+    assert drawn == {2, 3, 4}
+
+
+def test_babble_without_anybody_is_refused() -> None:
+    settings = Augment(babble=recipe_augment.Babble())
+    with pytest.raises(AudioError) as caught:
+        augment.surroundings(settings, (), ())
+    assert caught.value.what == "there is nobody for the babble in the background"
+    assert "background.speech" in caught.value.do
+
+
+def spoken_like() -> Samples:
+    """A voice that rises and falls, with a hiss in it: what speech coders are made for."""
+    time = np.arange(32_000) / SAMPLE_RATE
+    phase = 2 * np.pi * np.cumsum(130 + 40 * np.sin(2 * np.pi * 1.1 * time)) / SAMPLE_RATE
+    buzz = sum(np.sin(k * phase) / k for k in range(1, 16))
+    hiss = np.random.default_rng(1).standard_normal(32_000) * (np.sin(2 * np.pi * 2.3 * time) > 0.8)
+    swell = np.clip(np.sin(2 * np.pi * 1.7 * time), 0.0, 1.0)
+    return np.asarray(0.2 * (buzz + 0.5 * hiss) * swell, np.float32)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("strength", [0.0, 1.0])
+@pytest.mark.parametrize("kind", link.FORMS)
+def test_a_coder_changes_the_sound_and_does_not_move_it(kind: Any, strength: float) -> None:
+    sound = spoken_like()
+    out = Codec((kind,)).apply(sound, CodecPlan(kind, strength))
+    middle = sound[4_000:28_000]
+    lags = np.arange(-160, 161)
+    match = [float(np.dot(middle, out[4_000 + lag : 28_000 + lag])) for lag in lags]
+    assert abs(int(lags[int(np.argmax(match))])) <= 8  # half a millisecond
+    assert float(np.corrcoef(out, sound)[0, 1]) > 0.85
+    assert float(np.max(np.abs(out - sound))) > 1e-3
+    assert rms(out) == pytest.approx(rms(sound), rel=0.25)
+
+
+def test_a_telephone_coder_leaves_nothing_above_4_khz_and_a_stronger_one_leaves_less() -> None:
+    sound = noise(2.0)
+    for kind in ("gsm", "mulaw", "alaw"):
+        out = Codec((kind,)).apply(sound, CodecPlan(kind, 0.5))
+        assert spectrum_db(out, 6_000) < spectrum_db(out, 1_000) - 30
+    said = spoken_like()
+    for kind in ("opus", "vorbis", "mp3"):
+        light, strong = (rms(Codec((kind,)).apply(said, CodecPlan(kind, s)) - said) for s in (0.0, 1.0))
+        assert strong > 1.2 * light
+    rng = np.random.default_rng(3)
+    assert {Codec().draw(rng).kind for _ in range(100)} == {"gsm", "mulaw", "adpcm", "opus", "vorbis", "mp3"}
+
+
+def test_a_coder_that_libsndfile_lacks_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(link.soundfile, "available_subtypes", lambda form: {"VORBIS": ""} if form == "OGG" else {})
+    Codec(("vorbis",))
+    with pytest.raises(MissingPackage) as caught:
+        Codec(("vorbis", "opus"))
+    assert caught.value.what == "sound cannot be coded as opus"
+    assert "OPUS" in caught.value.got
+    assert "augment.codec.kinds" in caught.value.do
+
+
+@pytest.mark.parametrize(("loss", "burst"), [(0.05, 1.0), (0.05, 4.0), (0.3, 2.0)])
+def test_as_many_packets_are_lost_as_planned_and_in_such_bursts(loss: float, burst: float) -> None:
+    gone = np.array(link.lost(60_000 * link.PACKET, DropoutsPlan(loss, burst, False, 5)))
+    assert gone.mean() == pytest.approx(loss, rel=0.1)
+    runs = np.diff(np.flatnonzero(np.diff(np.concatenate([[0], gone.astype(int), [0]]))))[::2]
+    assert runs.mean() == pytest.approx(burst, rel=0.1)
+
+
+def test_what_is_lost_is_silent_or_repeated_and_the_rest_is_as_it_was() -> None:
+    sound = noise(2.0)
+    for repeated in (False, True):
+        plan = DropoutsPlan(0.3, 2.0, repeated, 7)
+        gone, out = link.lost(len(sound), plan), Dropouts().apply(sound, plan)
+        packets, heard = sound.reshape(-1, link.PACKET), out.reshape(-1, link.PACKET)
+        assert 10 < sum(gone) < 50
+        level, last = 1.0, np.zeros(link.PACKET, np.float32)
+        for was, now, missing in zip(packets, heard, gone, strict=True):
+            level, last = (level / 2, last) if missing else (1.0, was)
+            expected = last * np.float32(level) if repeated else last * 0
+            np.testing.assert_array_equal(now, expected if missing else was)
+
+
 # ------------------------------------------------------------------------------------------------ composition
 
 
@@ -349,6 +504,57 @@ def test_the_recipe_decides_the_chain() -> None:
     bare = augment.surroundings(settings, (), ())
     assert [type(getattr(t, "transform", t)) for t in bare.transforms] == kinds[2:]
     assert augment.voice(Augment(speed=(0.9, 1.1), eq_db=3.0)).transforms == (Speed((0.9, 1.1)), Equaliser(3.0))
+
+
+def test_what_a_recipe_switches_on_is_in_the_chain_with_its_settings() -> None:
+    settings = Augment(
+        room_share=1.0,
+        noise_share=1.0,
+        wet=(0.2, 0.8),
+        overload_share=0.4,
+        babble=recipe_augment.Babble(share=0.3, voices=(2, 3), snr_db=(1.0, 2.0)),
+        codec=recipe_augment.Codec(share=0.6, kinds=("gsm",)),
+        dropouts=recipe_augment.Dropouts(share=0.7, loss=(0.1, 0.2), burst=(1.0, 2.0)),
+        stretch=(0.9, 1.1),
+        pitch=(0.9, 1.1),
+        trim_share=0.5,
+    )
+    rooms, backgrounds, speech = (room(),), (noise(3.0),), (noise(1.0),)
+    chain = augment.surroundings(settings, rooms, backgrounds, speech)
+    assert chain.transforms == (
+        Sometimes(Partly(Room(rooms), (0.2, 0.8)), 1.0),
+        Sometimes(Mix(backgrounds, (-2.0, 25.0)), 1.0),
+        Sometimes(Babble(speech, (2, 3), (1.0, 2.0)), 0.3),
+        Sometimes(BandLimit(), 0.2),
+        Sometimes(Overload(), 0.4),
+        Gain((-32.0, -3.0)),
+        NoiseFloor(),
+        Sometimes(Codec(("gsm",)), 0.6),
+        Sometimes(Dropouts((0.1, 0.2), (1.0, 2.0)), 0.7),
+    )
+    assert augment.voice(settings).transforms == (
+        Sometimes(Trim(), 0.5),
+        Speed((0.85, 1.2)),
+        Pitch((0.9, 1.1)),
+        Stretch((0.9, 1.1)),
+        Equaliser(8.0),
+    )
+    out = chain.apply(word(32_000), chain.draw(np.random.default_rng(1)))
+    assert len(out) == 32_000
+
+
+def test_levels_part_the_ratios_from_clean_to_hard() -> None:
+    settings = Augment(
+        snr_db=(-2.0, 25.0),
+        babble=recipe_augment.Babble(snr_db=(0.0, 9.0)),
+        schedule=recipe_augment.Schedule(levels=3),
+    )
+    parts = [augment.at_level(settings, level) for level in range(3)]
+    assert [p.snr_db for p in parts] == [(16.0, 25.0), (7.0, 16.0), (-2.0, 7.0)]
+    assert [p.babble.snr_db for p in parts if p.babble] == [(6.0, 9.0), (3.0, 6.0), (0.0, 3.0)]
+    assert augment.at_level(settings, None) is settings
+    plain = Augment()
+    assert augment.at_level(plain, 1) is plain
 
 
 def test_the_surroundings_keep_the_length_and_the_end_of_the_word() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.recipe import Augment, Train
+from wakewright.core.recipe_augment import Schedule
 from wakewright.data import batches
-from wakewright.data.batches import IGNORE, NEGATIVE, POSITIVE, Geometry, Sampler, label_frames
+from wakewright.data.batches import AT_ONCE, IGNORE, NEGATIVE, POSITIVE, Geometry, Sampler, label_frames
+from wakewright.data.changes import Changes, stripes
 from wakewright.data.store import LOCATED, Store, Track
 from wakewright.data.streams import KINDS
 from wakewright.dsp.embedding import HOP as EMBEDDING_HOP
@@ -220,14 +224,16 @@ def test_masks_and_warps_keep_shape_and_stay_finite() -> None:
 
 
 def test_a_warp_of_the_channels_moves_a_peak_by_its_factor() -> None:
-    drawn = batches._Changes.draw(Augment(vtlp=0.2, spec_freq=0), (200, 3, 40), True, np.random.default_rng(0))
-    warps = drawn.warps(40)
+    drawn = Changes.draw(Augment(vtlp=0.2, spec_freq=0), (200, 3, 40), True, np.random.default_rng(0))
+    warps = drawn.warps
     assert warps is not None
     peaks = warps[:, 20].argmax(axis=1)
     assert peaks.min() == pytest.approx(20 / 1.2, abs=1)
     assert peaks.max() == pytest.approx(20 / 0.8, abs=1)
-    still = batches._Changes(factors=np.ones(2, np.float32)).warps(40)
+    still = Changes.draw(Augment(vtlp=0.0, spec_freq=1), (2, 3, 40), True, np.random.default_rng(0)).warps
     assert still is not None
+    hidden = (still.sum(axis=1) == 0)[:, None, :]
+    still = np.where(hidden, np.eye(40, dtype=np.float32), still)
     np.testing.assert_array_equal(still, np.broadcast_to(np.eye(40), still.shape))
 
 
@@ -235,7 +241,7 @@ def test_a_warp_of_the_channels_moves_a_peak_by_its_factor() -> None:
 def test_windows_hold_to_the_bit_what_warping_and_hiding_them_one_by_one_gives(vtlp: float) -> None:
     settings = PLAIN.model_copy(update={"vtlp": vtlp, "spec_time": 2, "spec_freq": 2})
     ends = np.arange(100, 1200, 100)  # not a whole number of times as many as are read together
-    assert len(ends) % batches.AT_ONCE
+    assert len(ends) % AT_ONCE
     drawn, whole = sampler(settings), store().tracks["micro"].frames
     whole[:] = np.random.default_rng(5).integers(-128, 128, whole.shape)
     drawn.track.frames[:] = whole
@@ -244,14 +250,14 @@ def test_windows_hold_to_the_bit_what_warping_and_hiding_them_one_by_one_gives(v
     factors = (
         rng.uniform(1 - vtlp, 1 + vtlp, len(ends)).astype(np.float32) if vtlp else np.ones(len(ends), np.float32)
     )
-    stripes = [batches._stripes(len(ends), length, longest, rng) for length, longest in [(59, 4)] * 2 + [(40, 5)] * 2]
+    hidden = [stripes(len(ends), length, longest, rng) for length, longest in [(59, 4)] * 2 + [(40, 5)] * 2]
     got = drawn.windows(ends, np.random.default_rng(3)).frames
     here = np.arange(40, dtype=np.float32)
     for i, end in enumerate(ends):
         window = dequantise(whole[end - 58 : end + 1])
         wanted = np.clip(here * factors[i], 0, 39)
         window = window @ np.maximum(0.0, 1.0 - np.abs(here[:, None] - wanted)).astype(np.float32)
-        for number, rows in enumerate(stripes):
+        for number, rows in enumerate(hidden):
             low, high = rows[i]
             window[(slice(low, high), slice(None)) if number < 2 else (slice(None), slice(low, high))] = 0.0
         np.testing.assert_array_equal(got[i], window)
@@ -316,3 +322,42 @@ def test_time_is_stretched_for_every_spectrum_and_bands_warped_where_there_are_a
     assert len(hidden) > 10
     np.testing.assert_allclose(hidden, np.broadcast_to(hidden[0], hidden.shape))
     np.testing.assert_allclose(hidden[0], -6.0, atol=0.3)
+
+
+def test_batches_without_a_schedule_are_those_of_before() -> None:
+    drawn = sampler(Augment(), own=0.5)
+    drawn.hard = np.arange(100, 400, 7)
+    digest = hashlib.sha256()
+    for step in (0, 3, 900):
+        batch = drawn.batch(step)
+        for field in (batch.ends, batch.labels, batch.origin):
+            digest.update(np.ascontiguousarray(field).astype("<i8").tobytes())
+    assert digest.hexdigest() == "ccb725a8626f1d9fcf2fdc60be25104f73cb0ce6c21487a6eb60eb6c0281788d"
+
+
+def test_batches_go_from_clean_to_hard() -> None:
+    whole = store()
+    settings = PLAIN.model_copy(update={"schedule": Schedule(levels=2, until=0.5)})
+    graded = Store(whole.tracks, whole.events, whole.seconds, np.array([0, 1], np.int8))
+    train = TRAIN.model_copy(update={"steps": 100})
+
+    def graded_sampler(kept: Store) -> Sampler:
+        made = Sampler(kept, MANIFEST, "micro", GEOMETRY, train, settings, seed=1)
+        made.hard = np.array([300, 400, STREAM + 300])
+        return made
+
+    drawing = graded_sampler(graded)
+    shares = [float(np.mean(drawing.batch(step).ends[:, -1] >= STREAM)) for step in (0, 25, 50, 99)]
+    # real speech and noise lie in the second stream alone: the cleanest stream that holds any stands in
+    negatives_there = (100 - 25 - 10 - 20) * 2 // 3 / 100
+    assert shares[0] == pytest.approx(negatives_there, abs=0.02)
+    assert shares[0] < shares[1] < shares[2]
+    assert shares[2] == pytest.approx(shares[3], abs=0.12)
+    np.testing.assert_array_equal(drawing.batch(40).ends, graded_sampler(graded).batch(40).ends)
+    # a store without levels, and who learns to hear, know no schedule
+    plain = sampler(train=train)
+    plain.hard = drawing.hard
+    np.testing.assert_array_equal(graded_sampler(whole).batch(0).ends, plain.batch(0).ends)
+    hearing = drawing.drawing(train)
+    hearing.hard = drawing.hard
+    assert np.mean(hearing.batch(0).ends[:, -1] >= STREAM) > shares[0] + 0.1

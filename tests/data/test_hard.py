@@ -92,7 +92,7 @@ def test_each_is_heard_as_often_as_its_weight_says_and_drawn_as_real_sound(tmp_p
     )
     mistakes = kept.events[kept.events["clip"] == 1]
     assert len(mistakes) == 8
-    drawn = set(sampler._real.tolist())
+    drawn = set(sampler._real.values.tolist())
     for event in mistakes:
         stream = int(event["stream"])
         middle = int(sampler.track.starts[stream]) + (int(event["start"]) + int(event["end"])) // 2 // 160

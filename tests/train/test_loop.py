@@ -20,7 +20,7 @@ import torch
 from wakewright.core.errors import TrainingDiverged
 from wakewright.core.recipe import Augment
 from wakewright.data.batches import NEGATIVE, Batch
-from wakewright.train import loop, objectives, teach
+from wakewright.train import loop, mixup, objectives, teach
 from wakewright.train.ema import Average
 from wakewright.train.loop import Quality, learning_rate
 from wakewright.train.scoring import onto
@@ -358,24 +358,72 @@ def test_the_worst_are_mined_first_and_what_is_right_never(toy: Any, monkeypatch
     np.testing.assert_array_equal(loop.mine(model, sampler), everything[:10])
 
 
+def frames_mixed(batch: Batch, settings: Any, step: int = 7) -> torch.Tensor:
+    return mixup.mixed(batch, mixup.blend_of(batch, settings, 1, step))[0]
+
+
 def test_mixup_blends_among_equal_labels_only(toy: Any) -> None:
     labels = np.array([[0, 0], [1, 1], [0, 0], [1, 1], [0, 1], [-1, 0], [-1, 0]] * 8, np.int8)
     code = (labels[:, :1] * 10.0 + labels[:, 1:]).astype(np.float32)
     frames = np.broadcast_to(code[:, :, None], (56, 5, 3)).copy()
     batch = dataclasses.replace(labelled(labels), frames=frames)
     settings = toy.train(mixup=0.4)
-    mixed = loop._mixed(batch, settings, 1, 7)
-    torch.testing.assert_close(mixed, torch.from_numpy(frames))
+    torch.testing.assert_close(frames_mixed(batch, settings), torch.from_numpy(frames))
+    assert mixup.mixed(batch, mixup.blend_of(batch, settings, 1, 7))[1] is batch  # labels stay as they are
     noise = np.random.default_rng(0).normal(size=frames.shape).astype(np.float32)
     noisy = dataclasses.replace(batch, frames=noise)
-    one, two = loop._mixed(noisy, settings, 1, 7), loop._mixed(noisy, settings, 1, 7)
+    one, two = frames_mixed(noisy, settings), frames_mixed(noisy, settings)
     assert torch.equal(one, two)
     assert not torch.equal(one, torch.from_numpy(noise))
-    assert not torch.equal(one, loop._mixed(noisy, settings, 1, 8))
+    assert not torch.equal(one, frames_mixed(noisy, settings, 8))
     # no label has to change, since each example keeps at least half of itself
     own = (one * torch.from_numpy(noise)).sum(dim=(1, 2))
     assert (own > 0).float().mean() > 0.95
-    assert torch.equal(loop._mixed(noisy, toy.train(), 1, 7), torch.from_numpy(noise))
+    assert torch.equal(frames_mixed(noisy, toy.train()), torch.from_numpy(noise))
+
+
+def test_mixup_of_any_labels_mixes_them_by_the_same_shares(toy: Any) -> None:
+    labels = np.array([[0, 0], [1, 1], [0, -1], [-1, 1]] * 16, np.int8)
+    frames = np.broadcast_to(labels[:, :1, None].astype(np.float32), (64, 5, 3)).copy()
+    batch = dataclasses.replace(labelled(labels), frames=frames)
+    settings = toy.train(mixup=0.4, mixup_labels="any")
+    blend = mixup.blend_of(batch, settings, 1, 7)
+    assert blend is not None
+    assert sorted(blend.partner) == list(range(64))
+    assert (blend.share >= 0.5).all()
+    assert (labels[blend.partner] != labels).any()
+    out, said = mixup.mixed(batch, blend)
+    expected = blend.share * labels[:, 0] + (1 - blend.share) * labels[blend.partner, 0]
+    np.testing.assert_allclose(out[:, 0, 0].numpy(), expected, rtol=1e-6)
+    # the loss, by hand: a step counts where both have a label
+    logits = torch.randn(64, 2, generator=torch.Generator().manual_seed(1))
+    total, count = 0.0, 0
+    for i, (partner, share) in enumerate(zip(blend.partner, blend.share, strict=True)):
+        for step in range(2):
+            mine, other = labels[i, step], labels[partner, step]
+            if mine < 0 or other < 0:
+                continue
+            target, chance = share * mine + (1 - share) * other, torch.sigmoid(logits[i, step]).item()
+            total -= target * np.log(chance) + (1 - target) * np.log(1 - chance)
+            count += 1
+    assert 0 < count < 128
+    assert objectives.cross_entropy()(logits, said).item() == pytest.approx(total / count, rel=1e-4)
+    # a teacher's answers are mixed too
+    soft = np.linspace(0.1, 0.9, 64, dtype=np.float32)
+    taught = dataclasses.replace(said, ends=np.tile(np.arange(64)[:, None], (1, 2)))
+    answers = blend.share * soft + (1 - blend.share) * soft[blend.partner]
+    exact = torch.from_numpy(np.log(answers / (1 - answers)))[:, None].expand(64, 2)
+    at_best = objectives.distilled(0.0, soft)(exact, taught).item()
+    entropy = -(answers * np.log(answers) + (1 - answers) * np.log(1 - answers)).mean()
+    assert at_best == pytest.approx(entropy, rel=1e-4)
+
+
+def test_a_training_with_mixed_labels_learns(toy: Any, tmp_path: Path) -> None:
+    log: list[dict[str, Any]] = []
+    toy.fit(tmp_path, toy.train(steps=150, mixup=0.2, mixup_labels="any"), log=log)
+    final = [line for line in log if "loss" in line][-1]
+    assert final["wrong"] < 0.02
+    assert final["missed"] < 0.05
 
 
 def test_cross_entropy_counts_only_steps_with_a_label() -> None:

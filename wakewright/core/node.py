@@ -8,8 +8,12 @@ import inspect
 import itertools
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Span = tuple[float, float]
 
 
 class Node(BaseModel):

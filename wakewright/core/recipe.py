@@ -17,13 +17,14 @@ from wakewright.core.model import Frontend as Frontend
 from wakewright.core.model import Model as Model
 from wakewright.core.model import ModelName as ModelName
 from wakewright.core.node import Node
+from wakewright.core.node import Share as Share
+from wakewright.core.node import Span as Span
+from wakewright.core.recipe_augment import Augment as Augment
 from wakewright.core.where import Engine
 
 FORMAT = 1
 """Version of the recipe format this package writes and reads."""
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
-Span = tuple[float, float]
 Board = Literal["esp32-s3", "esp32", "rp2040", "cortex-m4"]
 
 
@@ -62,41 +63,6 @@ class Phrases(Node):
     be the phrase."""
     avoid: tuple[str, ...] = ()
     """Phrases that must not wake it; spoken among the near misses."""
-
-
-class Augment(Node):
-    """How clean clips become what a microphone in a room hears."""
-
-    copies: PositiveInt = 3
-    """How often each spoken clip is used, every time in other surroundings."""
-    real_copies: PositiveInt = 3
-    """How often each recording of real speech is used, every time at another speed and in other surroundings."""
-    room_share: Share = 0.5
-    """Share of the clips heard through a room."""
-    rooms: Annotated[int, Field(ge=0)] = 48
-    """Rooms simulated (image-source method) for the run."""
-    noise_share: Share = 0.7
-    """Share of the clips with background noise, music or babble."""
-    snr_db: Span = (-2.0, 25.0)
-    """Level of the speech above the background."""
-    gain_db: Span = (-32.0, -3.0)
-    """Peak level of the speech relative to full scale."""
-    speed: Span = (0.85, 1.2)
-    """Speed change by resampling: tempo and pitch together."""
-    pitch: Span | None = None
-    """Pitch change without tempo; null leaves it to the synthesisers, which vary it already."""
-    eq_db: Annotated[float, Field(ge=0.0, le=24.0)] = 8.0
-    """Largest boost or cut of the random equaliser."""
-    band_limit_share: Share = 0.2
-    """Share of the clips limited to a telephone-like or small-loudspeaker band."""
-    spec_time: Annotated[int, Field(ge=0)] = 2
-    """SpecAugment: time stripes blanked per example."""
-    spec_freq: Annotated[int, Field(ge=0)] = 2
-    """SpecAugment: frequency stripes blanked per example, micro and mel front ends only."""
-    vtlp: Annotated[float, Field(ge=0.0, le=0.5)] = 0.18
-    """Largest warp of the frequency axis (vocal tract length), micro and mel front ends only."""
-    tempo: Span = (0.86, 1.35)
-    """Stretch of the time axis of the features; the speech embedding's are left as they are."""
 
 
 class Pretrain(Node):
@@ -165,6 +131,9 @@ class Train(Node):
     """Moves the targets 0 and 1 this far towards the middle."""
     mixup: Annotated[float, Field(ge=0.0)] = 0.0
     """Alpha of the Beta distribution examples are mixed with; 0 does not mix."""
+    mixup_labels: Literal["equal", "any"] = "equal"
+    """Which examples are mixed: equal, those of the same labels; any, all of them, and their labels by the same
+    shares."""
     positive_share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.25
     """Share of each batch that holds the phrase: the class balance."""
     near_miss_share: Share = 0.06

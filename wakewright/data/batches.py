@@ -1,8 +1,9 @@
 """Windows of features for training, drawn per step from the seed, so that any step can be drawn again.
 
 Every window ends at an anchor frame. Anchors are drawn by class (positives, near misses, mined hard negatives, real
-speech, the rest), each word as often as any other however long it is. A window is a little longer than the model's
-receptive field and so gives several steps at once, each with its own label.
+speech, the rest), each word as often as any other however long it is; with `augment.schedule` from clean streams
+first. A window is a little longer than the model's receptive field and so gives several steps at once, each with its
+own label.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from numpy.typing import NDArray
 from wakewright.core.audio import SAMPLE_RATE
 from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.recipe import Augment, Train
+from wakewright.data.changes import BANDED, Changes
+from wakewright.data.pools import Pool, chances
 from wakewright.data.store import Store, Track, decode
 from wakewright.data.streams import KINDS
 from wakewright.dsp.frontend import Frames, kind_of
@@ -30,13 +33,8 @@ LATE_S = 0.7
 """And for this long while the receptive field still holds all of it: a peak that lasts survives the smoothing."""
 SEEN_SHARE = 0.5
 """Once this share of the word is heard a step is no longer held against the model."""
-BANDED = ("micro", "mel")
-"""Front ends whose channels are bands side by side, which can be warped and hidden in stripes."""
 AT_ONCE = 4
 """Windows that are read, warped and hidden in part together: so many fit into a core's cache."""
-
-Stripes = list[list[int]]
-"""(windows, 2) of each window the first place of a stripe and one past its last; some reach over the end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,6 +55,18 @@ class Geometry:
 
 
 @dataclasses.dataclass(frozen=True)
+class Blend:
+    """Who is mixed with whom in a batch."""
+
+    partner: NDArray[np.int64]
+    """(batch,) the other example."""
+    share: NDArray[np.float32]
+    """(batch,) how much of an example stays, the rest being its partner's."""
+    labels: bool
+    """Whether the labels are mixed as the frames are; else partners have the same."""
+
+
+@dataclasses.dataclass(frozen=True)
 class Batch:
     """One training step's windows."""
 
@@ -68,6 +78,8 @@ class Batch:
     """(batch, steps) frame of the track at which each output ends."""
     origin: NDArray[np.int64]
     """(batch, frames) frame of the track that each frame of the windows is; -1 for what lies before its stream."""
+    blend: Blend | None = None
+    """How the labels are to be mixed; None for windows as they were drawn."""
 
 
 def label_frames(
@@ -144,19 +156,22 @@ class Sampler:
         self.track, self.geometry, self.train, self.augment = store.tracks[name], geometry, train, augment
         self.seed, self.own_share = seed, own_share
         self.labels = label_frames(store, self.track, geometry.receptive_field, left_out)
+        self._levels = store.levels
+        self._schedule = None if store.levels is None else augment.schedule
         self._words = self._spans(store, "positive", real=False)
         self._own = self._spans(store, "positive", real=True)
         self._near = self._spans(store, "near_miss")
         self.near = inside(store, self.track, "near_miss")
         """(frames,) True while a near miss is heard."""
         self._manifest, self._events = manifest, store.events
-        self._real = np.flatnonzero(
+        real = np.flatnonzero(
             (self.labels == NEGATIVE)
             & np.logical_or.reduce(
                 [inside(store, self.track, k, real=True) for k in ("speech", "noise", "music", "hard_negative")]
             )
         )
-        self._rest = np.flatnonzero(self.labels == NEGATIVE)
+        rest = np.flatnonzero(self.labels == NEGATIVE)
+        self._real, self._rest = self._pool(real, real), self._pool(rest, rest)
         sample = self.track.frames[:: max(1, len(self.track.frames) // 4096)]
         self._kind = kind_of(name)
         # what a masked stripe is filled with: silence for the micro front end, the mean for every other
@@ -164,7 +179,13 @@ class Sampler:
         self.hard = np.zeros(0, np.int64)
         """Frames mined as hard negatives; set by the training loop."""
 
-    def _spans(self, store: Store, kind: Kind, *, real: bool | None = None) -> NDArray[np.int64]:
+    def _pool(self, values: NDArray[np.int64], frames: NDArray[np.int64]) -> Pool:
+        """These values, each at the level of the stream that its frame lies in."""
+        if self._schedule is None or self._levels is None:
+            return Pool(values)
+        return Pool(values, self._levels[np.searchsorted(self.track.starts, frames, side="right") - 1])
+
+    def _spans(self, store: Store, kind: Kind, *, real: bool | None = None) -> Pool:
         """(events, 2) usable frames around the end of each utterance of this kind."""
         wanted = POSITIVE if kind == "positive" else NEGATIVE
         rows = []
@@ -174,12 +195,16 @@ class Sampler:
             usable = np.flatnonzero(self.labels[low:high] == wanted)
             if usable.size:
                 rows.append((low + usable[0], low + usable[-1] + 1))
-        return np.array(rows, np.int64).reshape(-1, 2)
+        spans = np.array(rows, np.int64).reshape(-1, 2)
+        return self._pool(spans, spans[:, 0])
 
     def drawing(self, train: Train) -> Sampler:
-        """This sampler, but for the batch's size and shares; what has been mined is not shared."""
+        """This sampler, but for the batch's size and shares, and of all levels from the first step on.
+
+        What has been mined is not shared.
+        """
         other = copy.copy(self)
-        other.train = train
+        other.train, other._schedule = train, None
         return other
 
     def clips_in(self, streams: NDArray[np.int64]) -> list[str]:
@@ -190,28 +215,30 @@ class Sampler:
     def batch(self, step: int) -> Batch:
         """The batch of this step: the same for the same seed, step and hard negatives."""
         rng = np.random.default_rng([self.seed, step])
-        anchors = self._anchors(rng)
+        anchors = self._anchors(rng, step)
         late = rng.integers(0, self.geometry.steps, len(anchors))
         return self.windows(anchors + late * self.geometry.stride, rng)
 
-    def _anchors(self, rng: np.random.Generator) -> NDArray[np.int64]:
+    def _anchors(self, rng: np.random.Generator, step: int = 0) -> NDArray[np.int64]:
         size, train = self.train.batch_size, self.train
+        levels = None if self._schedule is None else chances(self._schedule, step / train.steps)
+        mined = self._pool(self.hard, self.hard)
         positives = max(1, round(size * train.positive_share))
         own = round(positives * self.own_share) if len(self._own) else 0
         if not len(self._words):
             own = positives
         near = round(size * train.near_miss_share) if len(self._near) else 0
-        hard = round(size * train.hard_share) if len(self.hard) else 0
+        hard = round(size * train.hard_share) if len(mined) else 0
         left = max(0, size - positives - near - hard)
         real = left * 2 // 3 if len(self._real) else 0
         return np.concatenate(
             [
-                _within(self._words, positives - own, rng),
-                _within(self._own, own, rng),
-                _within(self._near, near, rng),
-                rng.choice(self.hard, hard) if hard else np.zeros(0, np.int64),
-                rng.choice(self._real, real) if real else np.zeros(0, np.int64),
-                rng.choice(self._rest, left - real),
+                _within(self._words.draw(positives - own, rng, levels), rng),
+                _within(self._own.draw(own, rng, levels), rng),
+                _within(self._near.draw(near, rng, levels), rng),
+                mined.draw(hard, rng, levels),
+                self._real.draw(real, rng, levels),
+                self._rest.draw(left - real, rng, levels),
             ]
         )
 
@@ -220,12 +247,12 @@ class Sampler:
         geometry, count = self.geometry, len(ends)
         ends = np.minimum(ends, len(self.labels) - 1)
         back = np.arange(geometry.frames)[::-1][None, :]
-        changes = _Changes()
+        changes = Changes()
         if rng is not None:
             if self._kind != "speech_embedding":
                 low, high = (math.log(f) for f in self.augment.tempo)
                 back = np.rint(back / np.exp(rng.uniform(low, high, (count, 1)))).astype(np.int64)
-            changes = _Changes.draw(
+            changes = Changes.draw(
                 self.augment, (count, geometry.frames, len(self._blank)), self._kind in BANDED, rng
             )
         wanted = ends[:, None] - back
@@ -238,26 +265,17 @@ class Sampler:
         step_ends = np.where(whole, step_ends, first)
         return Batch(frames, self.labels[step_ends], step_ends, origin)
 
-    def _heard(self, wanted: NDArray[np.int64], changes: _Changes) -> Frames:
+    def _heard(self, wanted: NDArray[np.int64], changes: Changes) -> Frames:
         """(batch, frames) frames of the track -> (batch, frames, channels) what they hold after the changes.
 
         A few windows at a time: they stay in a core's cache from the store to where the batch has them.
         """
         frames = np.empty((*wanted.shape, len(self._blank)), np.float32)
-        stored, warps = np.asarray(self.track.frames), changes.warps(len(self._blank))
+        stored = np.asarray(self.track.frames)
         for at in range(0, len(wanted), AT_ONCE):
             rows = slice(at, at + AT_ONCE)
-            heard, here = decode(self.track.name, stored.take(wanted[rows], axis=0)), frames[rows]
-            if warps is None:
-                here[:] = heard
-            else:
-                np.matmul(heard, warps[rows], out=here)
-            for stripes in changes.moments:
-                for window, (low, high) in zip(here, stripes[rows], strict=True):
-                    window[low:high] = self._blank
-            for stripes in changes.channels if self._blank.any() else ():  # elsewhere the warp has left them 0
-                for window, (low, high) in zip(here, stripes[rows], strict=True):
-                    window[:, low:high] = self._blank[low:high]
+            heard = decode(self.track.name, stored.take(wanted[rows], axis=0))
+            changes.apply(heard, rows, self._blank, frames[rows])
         return frames
 
 
@@ -280,64 +298,6 @@ def whole_steps(first: int, last: int, reach: int, stride: int) -> int:
     return first + reach + (last - first - reach) // stride * stride if last - first >= reach else first
 
 
-def _within(spans: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    """One frame each from `count` random spans (n, 2)."""
-    if not count or not len(spans):
-        return np.zeros(0, np.int64)
-    chosen = spans[rng.integers(len(spans), size=count)]
-    return np.asarray(rng.integers(chosen[:, 0], chosen[:, 1]), np.int64)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Changes:
-    """What is done to the windows of a batch, drawn for all of them; nothing where nothing is given."""
-
-    factors: NDArray[np.float32] | None = None
-    """(batch,) by which the channel axis is stretched; of BANDED front ends alone, like `channels`."""
-    moments: tuple[Stripes, ...] = ()
-    """Stripes of time that are blanked."""
-    channels: tuple[Stripes, ...] = ()
-    """Stripes of channels that are blanked."""
-
-    @classmethod
-    def draw(cls, augment: Augment, shape: tuple[int, int, int], banded: bool, rng: np.random.Generator) -> _Changes:
-        """For windows of (batch, frames, channels), of a BANDED front end or not.
-
-        The channel axis is stretched after Jaitly and Hinton, "Vocal Tract Length Perturbation", 2013: the channels
-        of these front ends are mel spaced, so a factor on their number warps low and high alike. Blank stripes of
-        time (up to 8 %) and of channels (up to 12 %) are SpecAugment (Park et al., 2019).
-        """
-        count, length, width = shape
-        factors = np.ones(count, np.float32) if banded and augment.spec_freq else None
-        if banded and augment.vtlp:
-            factors = rng.uniform(1 - augment.vtlp, 1 + augment.vtlp, count).astype(np.float32)
-        moments = [_stripes(count, length, max(1, length // 12), rng) for _ in range(augment.spec_time)]
-        wide = augment.spec_freq if banded else 0
-        return cls(
-            factors, tuple(moments), tuple(_stripes(count, width, max(1, width // 8), rng) for _ in range(wide))
-        )
-
-    def warps(self, width: int) -> NDArray[np.float32] | None:
-        """(batch, width, width) what each channel gives to each of the stretched axis: two at most share in one.
-
-        Nothing is given to a channel that is blanked: it is 0, silence in the micro front end.
-        """
-        if self.factors is None:
-            return None
-        wanted = np.clip(np.arange(width, dtype=np.float32) * self.factors[:, None], 0, width - 1)
-        warps = np.zeros((len(wanted), width, width), np.float32)
-        below = wanted.astype(np.int64)
-        for near in (below, np.minimum(below + 1, width - 1)):
-            shares = np.maximum(0.0, 1.0 - np.abs(near.astype(np.float32) - wanted))
-            np.put_along_axis(warps, near[:, None, :], shares[:, None, :], axis=1)
-        for stripes in self.channels:
-            for warp, (low, high) in zip(warps, stripes, strict=True):
-                warp[:, low:high] = 0.0
-        return warps
-
-
-def _stripes(count: int, length: int, longest: int, rng: np.random.Generator) -> Stripes:
-    """(count, 2) first and one past the last place of a stripe of 0 to `longest` places; some reach over the end."""
-    start, size = rng.integers(0, length, (count, 1)), rng.integers(0, longest + 1, (count, 1))
-    stripes: Stripes = np.concatenate([start, start + size], axis=1).tolist()
-    return stripes
+def _within(spans: NDArray[np.int64], rng: np.random.Generator) -> NDArray[np.int64]:
+    """One frame each from spans (n, 2)."""
+    return np.asarray(rng.integers(spans[:, 0], spans[:, 1]), np.int64)

@@ -52,8 +52,17 @@ def mild(settings: Augment) -> Augment:
 
     Training hears worse, so that it learns; counted there, rates would be those of a workshop.
     """
-    usual = {"room_share": 0.3, "noise_share": 0.5, "snr_db": (10.0, 25.0), "speed": (1.0, 1.0), "eq_db": 3.0}
-    return settings.model_copy(update=usual | {"pitch": None, "band_limit_share": 0.0})
+    usual: dict[str, object] = {
+        "room_share": 0.3,
+        "noise_share": 0.5,
+        "snr_db": (10.0, 25.0),
+        "speed": (1.0, 1.0),
+        "eq_db": 3.0,
+    }
+    usual |= {"pitch": None, "band_limit_share": 0.0, "overload_share": Augment().overload_share, "trim_share": 0.0}
+    return settings.model_copy(
+        update=usual | dict.fromkeys(("wet", "babble", "schedule", "codec", "dropouts", "stretch"))
+    )
 
 
 def scene(
@@ -68,11 +77,15 @@ def scene(
     """Draw the streams of one part in which each clip is said `copies` times; `settings` replace the recipe's own."""
     manifest = parts[part]
     seed = recipe.seed + OFFSET[part] + salt
+    settings = settings or recipe.augment
+    if part != "train" and settings.schedule is not None:  # nothing is learnt here that could begin with what is easy
+        settings = settings.model_copy(update={"schedule": None})
     surroundings = streams.Surroundings(
-        settings or recipe.augment,
+        settings,
         seed,
         tuple(c.path for c in manifest.of("rir")),
         tuple(c.path for c in manifest.of("noise", "music")),
+        () if settings.babble is None else tuple(c.path for c in manifest.of("speech")),
     )
     plans = streams.plan(manifest, copies, surroundings, np.random.default_rng([seed, 2]))
     return Scene(manifest, plans, surroundings)

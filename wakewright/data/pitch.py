@@ -1,4 +1,4 @@
-"""Pitch without tempo: stretch the time by overlapping similar pieces, then resample back to the old length."""
+"""Tempo without pitch, by overlapping similar pieces; pitch without tempo, by resampling that to the old length."""
 
 from __future__ import annotations
 
@@ -50,6 +50,30 @@ class Pitch:
         out = np.zeros(len(samples), np.float32)
         out[: len(shifted)] = shifted[: len(samples)]
         return out
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StretchPlan:
+    """Drawn by Stretch."""
+
+    factor: float
+    """Above 1 is slower and longer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stretch:
+    """Speak slower or faster at the same pitch: the length changes."""
+
+    factor: Span = (0.9, 1.15)
+    """Range of the length relative to what it was."""
+
+    def draw(self, rng: np.random.Generator) -> StretchPlan:
+        return StretchPlan(float(np.exp(rng.uniform(*np.log(self.factor)))))
+
+    def apply(self, samples: Samples, plan: StretchPlan) -> Samples:
+        if len(samples) == 0 or plan.factor == 1.0:
+            return samples.copy()
+        return stretch(samples, plan.factor)
 
 
 def stretch(samples: Samples, factor: float) -> Samples:

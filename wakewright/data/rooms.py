@@ -183,7 +183,9 @@ def synthetic_noise(rng: np.random.Generator, seconds: float, speech: Sequence[S
     length = round(seconds * SAMPLE_RATE)
     makers = [_hiss, _hum, _fan, _knocks]
     which = int(rng.integers(len(makers) + (1 if len(speech) else 0)))
-    noise = makers[which](rng, length) if which < len(makers) else _babble(rng, length, speech)
+    noise = (
+        makers[which](rng, length) if which < len(makers) else babble(rng, length, speech, int(rng.integers(3, 9)))
+    )
     top = float(np.max(np.abs(noise))) if length else 0.0
     return noise * np.float32(0.5 / top) if top > 0 else noise
 
@@ -221,9 +223,10 @@ def _knocks(rng: np.random.Generator, length: int) -> Samples:
     return out
 
 
-def _babble(rng: np.random.Generator, length: int, speech: Sequence[Samples]) -> Samples:
+def babble(rng: np.random.Generator, length: int, speech: Sequence[Samples], voices: int) -> Samples:
+    """(length,) float32 of `voices` talking at once, each one clip of `speech` after another, at its own level."""
     out = np.zeros(length, np.float32)
-    for _ in range(int(rng.integers(3, 9))):
+    for _ in range(voices):
         at, gain = -int(rng.integers(SAMPLE_RATE)), np.float32(rng.uniform(0.3, 1.0))
         while at < length:
             clip = speech[int(rng.integers(len(speech)))]

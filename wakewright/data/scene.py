@@ -20,6 +20,9 @@ ACTIVE_DB = 25.0
 END_DB = 30.0
 """A word ends with its last 20 ms that are at most this far below its loudest."""
 
+TRIM_GUARD_S = 0.06
+"""Kept on either side of a word whose recording is cut short."""
+
 SILENT = 1e-4
 """RMS (-80 dBFS) below which a background is taken for silence: raising it would only raise rounding noise."""
 
@@ -47,6 +50,37 @@ def word_bounds(samples: Samples) -> tuple[int, int]:
     levels = [rms(samples[i * frame : (i + 1) * frame]) for i in range(count)]
     loud = np.flatnonzero(np.asarray(levels) >= max(levels) * 10 ** (-END_DB / 20))
     return int(loud[0]) * frame, min(len(samples), (int(loud[-1]) + 1) * frame)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrimPlan:
+    """Drawn by Trim."""
+
+    before: float
+    """Share that is kept of what lies before the word."""
+    after: float
+    """Share that is kept of what lies after it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trim:
+    """A recording that begins late or ends early, the word in it kept whole.
+
+    The word is what is within END_DB of the loudest 20 ms and TRIM_GUARD_S around it, for soft beginnings and ends. A
+    recording whose background is as loud as that has nothing to cut.
+    """
+
+    def draw(self, rng: np.random.Generator) -> TrimPlan:
+        return TrimPlan(float(rng.random()), float(rng.random()))
+
+    def apply(self, samples: Samples, plan: TrimPlan) -> Samples:
+        if len(samples) == 0:
+            return samples.copy()
+        guard = int(TRIM_GUARD_S * SAMPLE_RATE)
+        first, last = word_bounds(samples)
+        first, last = max(0, first - guard), min(len(samples), last + guard)
+        begin, end = round(first * (1 - plan.before)), last + round((len(samples) - last) * plan.after)
+        return samples[begin:end].copy()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -103,6 +137,17 @@ class Room:
         return out
 
 
+def over(under: Samples, samples: Samples, snr_db: float) -> Samples:
+    """(n,) float32 over a background (n,), scaled so that the active speech lies `snr_db` above it."""
+    noise = float(np.sqrt(np.mean(np.square(under)))) if len(under) else 0.0
+    if noise < SILENT:
+        return samples.copy()
+    speech = active_rms(samples)
+    if speech == 0.0:
+        return samples + under
+    return samples + under * (np.float32(speech / noise) / decibels(snr_db))
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class MixPlan:
     """Drawn by Mix."""
@@ -134,14 +179,7 @@ class Mix:
         return MixPlan(index, float(rng.random()), float(rng.uniform(*self.snr_db)))
 
     def apply(self, samples: Samples, plan: MixPlan) -> Samples:
-        under = self._under(len(samples), plan)
-        noise = float(np.sqrt(np.mean(np.square(under)))) if len(under) else 0.0
-        if noise < SILENT:
-            return samples.copy()
-        speech = active_rms(samples)
-        if speech == 0.0:
-            return samples + under
-        return samples + under * (np.float32(speech / noise) / decibels(plan.snr_db))
+        return over(self._under(len(samples), plan), samples, plan.snr_db)
 
     def _under(self, length: int, plan: MixPlan) -> Samples:
         background = self.backgrounds[plan.index]

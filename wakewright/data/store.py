@@ -35,6 +35,8 @@ from wakewright.dsp.frontend import Frames, Frontend
 
 VERSION = 2
 """Raised whenever stored features would come out differently."""
+LATER = ("wet", "overload_share", "babble", "schedule", "codec", "dropouts", "stretch", "trim_share")
+"""Settings that came after stores were first kept: at its default one of them does not count in a store's key."""
 LOCATED = np.dtype([*streams.EVENT.descr, ("stream", np.int32)])
 """An utterance and the stream it is said in."""
 
@@ -116,6 +118,8 @@ class Store:
     """Events with their stream: fields of streams.EVENT and `stream`."""
     seconds: float
     """Total length of the sound."""
+    levels: NDArray[np.int8] | None = None
+    """(streams,) how loud each one's background may be, 0 the faintest; None without a schedule."""
 
     @classmethod
     def open(cls, folder: Path, key: str, fronts: Sequence[str] = ()) -> Store | None:
@@ -135,7 +139,8 @@ class Store:
             )
             for name, track in about["tracks"].items()
         }
-        return cls(tracks, np.load(folder / "events.npy"), about["seconds"])
+        levels = np.array(about["levels"], np.int8) if "levels" in about else None
+        return cls(tracks, np.load(folder / "events.npy"), about["seconds"], levels)
 
 
 def _index(folder: Path) -> dict[str, Any]:
@@ -160,15 +165,27 @@ def key_of(plans: Sequence[streams.StreamPlan], surroundings: streams.Surroundin
     """Fingerprint of everything a store's sound depends on; files that are not ours count with size and time."""
     real = {item.clip.path for plan in plans for item in plan.items if item.clip.real}
     files = sorted(real | set(surroundings.backgrounds) | set(surroundings.rirs))
+    settings, usual = surroundings.settings, type(surroundings.settings)()
+    if surroundings.voices:
+        files = sorted({*files, *surroundings.voices})
     return fingerprint(
         VERSION,
-        [dataclasses.asdict(p) for p in plans],
-        surroundings.settings.model_dump(),
+        [_told(p) for p in plans],
+        settings.model_dump(exclude={name for name in LATER if getattr(settings, name) == getattr(usual, name)}),
         surroundings.seed,
         surroundings.rirs,
         surroundings.backgrounds,
         [_stamp(path) for path in files],
+        *([surroundings.voices] if surroundings.voices else []),
     )
+
+
+def _told(plan: streams.StreamPlan) -> dict[str, Any]:
+    """A plan as its fields; the level where it has one."""
+    fields = dataclasses.asdict(plan)
+    if plan.level is None:
+        del fields["level"]
+    return fields
 
 
 def _stamp(path: str) -> tuple[int, int]:
@@ -198,24 +215,30 @@ def build(
     this very store.
     """
     key = key_of(plans, surroundings)
+    levels = [plan.level for plan in plans]
+    about = {"key": key} | ({} if None in levels or not levels else {"levels": levels})
 
     def make(lacking: tuple[str, ...]) -> Iterable[Any]:
         work = functools.partial(_work, surroundings=surroundings, fronts=lacking)
         return map_work(work, plans, workers=workers, chunk=4, progress_bar=bar)
 
     if not shared:
-        return _opened_or_made(folder, key, fronts, make)
+        return _opened_or_made(folder, about, fronts, make)
     place = folder / key
     with exclusive(place.with_suffix(".lock")) as held:
         if not held:
             raise RunError(f"another run is making {place}", got="it is locked", do="wait for that run to end")
-        return _opened_or_made(place, key, fronts, make)
+        return _opened_or_made(place, about, fronts, make)
 
 
 def _opened_or_made(
-    folder: Path, key: str, fronts: tuple[str, ...], make: Callable[[tuple[str, ...]], Iterable[Any]]
+    folder: Path, about: dict[str, Any], fronts: tuple[str, ...], make: Callable[[tuple[str, ...]], Iterable[Any]]
 ) -> Store:
-    """The whole store in `folder`, with what it lacks of the front ends added, or a new one, of what `make` gives."""
+    """The whole store in `folder`, with what it lacks of the front ends added, or a new one, of what `make` gives.
+
+    `about`, its key in it, goes into the index.
+    """
+    key = about["key"]
     if (whole := Store.open(folder, key, fronts)) is not None:
         return whole
     if Store.open(folder, key) is None:
@@ -224,10 +247,10 @@ def _opened_or_made(
             folder.mkdir(parents=True)
     before = _index(folder)
     lacking = tuple(name for name in fronts if name not in before.get("tracks", {}))
-    about = _write(folder, make(lacking), lacking, events=not before)
+    written = _write(folder, make(lacking), lacking, events=not before)
     for part in ("tracks", "checksums"):
-        about[part] = dict(sorted((before.get(part, {}) | about[part]).items()))
-    write_json(folder / "store.json", {"key": key, **about})
+        written[part] = dict(sorted((before.get(part, {}) | written[part]).items()))
+    write_json(folder / "store.json", about | written)
     store = Store.open(folder, key)
     assert store is not None
     return store

@@ -35,6 +35,8 @@ LEVEL_DB = (-8.0, 0.0)
 """Level of one utterance relative to its stream."""
 KEPT_S = 3600
 """Seconds of noise and music a process keeps in memory (230 MB)."""
+BABBLE_KEPT_S = 900
+"""Seconds of speech for babble that it keeps besides (58 MB)."""
 SYNTHETIC_NOISES = 24
 """Noises made when no folder of noise is named."""
 
@@ -70,6 +72,8 @@ class StreamPlan:
     lead_s: float
     items: tuple[Item, ...]
     surroundings: augment.ChainPlan
+    level: int | None = None
+    """How loud its background may be, 0 the faintest; None without `augment.schedule`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -104,17 +108,20 @@ class Surroundings:
     """Measured room impulse responses."""
     backgrounds: tuple[str, ...]
     """Noise and music files; synthetic noise when there is none."""
+    voices: tuple[str, ...] = ()
+    """Files of speech that babble is made of; none where the settings have no babble."""
 
-    def chain(self) -> augment.Chain:
-        """The transforms, with rooms and backgrounds loaded."""
-        return _chain(self)
+    def chain(self, level: int | None = None) -> augment.Chain:
+        """The transforms, with rooms and backgrounds loaded; drawn from at this level of the schedule."""
+        return _chain(self, level)
 
 
 class _Files(Sequence[Samples]):
     """Recordings read when they are first wanted; very quiet ones are brought to a usable level."""
 
-    def __init__(self, paths: tuple[str, ...]) -> None:
+    def __init__(self, paths: tuple[str, ...], kept_s: int | None = None) -> None:
         self._paths = paths
+        self._kept_s = kept_s
         self._kept: dict[int, Samples] = {}
         self._held = 0
 
@@ -130,14 +137,20 @@ class _Files(Sequence[Samples]):
         if index not in self._kept:
             self._kept[index] = self._read(index)
             self._held += len(self._kept[index])
-            while self._held > KEPT_S * SAMPLE_RATE and len(self._kept) > 1:
+            while self._held > (self._kept_s or KEPT_S) * SAMPLE_RATE and len(self._kept) > 1:
                 oldest = next(iter(self._kept))
                 self._held -= len(self._kept.pop(oldest))
         return self._kept[index]
 
 
+@functools.lru_cache(maxsize=32)
+def _chain(surroundings: Surroundings, level: int | None) -> augment.Chain:
+    return augment.surroundings(augment.at_level(surroundings.settings, level), *_sounds(surroundings))
+
+
 @functools.lru_cache(maxsize=4)
-def _chain(surroundings: Surroundings) -> augment.Chain:
+def _sounds(surroundings: Surroundings) -> tuple[list[Samples], Sequence[Samples], Sequence[Samples]]:
+    """Impulse responses, backgrounds, and speech for babble."""
     settings = surroundings.settings
     rooms = simulate_rooms(settings.rooms, surroundings.seed) if settings.rooms else []
     # as many measured rooms as simulated ones, so that one kind does not drown the other
@@ -146,7 +159,7 @@ def _chain(surroundings: Surroundings) -> augment.Chain:
     if not len(backgrounds):
         rng = np.random.default_rng([surroundings.seed, 7])
         backgrounds = [synthetic_noise(rng, STREAM_S) for _ in range(SYNTHETIC_NOISES)]
-    return augment.surroundings(settings, rooms, backgrounds)
+    return rooms, backgrounds, _Files(surroundings.voices, BABBLE_KEPT_S)
 
 
 def _pieces(clip: Clip) -> list[tuple[float, float]]:
@@ -161,31 +174,50 @@ def plan(
 ) -> list[StreamPlan]:
     """Draw the streams in which every clip is said `copies[kind, real]` times (clips of absent kinds are left out).
 
-    Pauses: half of the utterances follow at once (30 to 400 ms), half after 0.4 to 1.8 s.
+    Pauses: half of the utterances follow at once (30 to 400 ms), half after 0.4 to 1.8 s. With a schedule, each
+    stream is of one level, and a clip's copies are of one level after the other.
     """
-    voice, chain = augment.voice(surroundings.settings), surroundings.chain()
-    said = [
-        (index, clip, piece)
+    schedule = surroundings.settings.schedule
+    said: list[tuple[int | None, int, tuple[float, float]]] = [
+        (None if schedule is None else (index + copy) % schedule.levels, index, piece)
         for index, clip in enumerate(manifest)
         for piece in _pieces(clip)
-        for _ in range(copies.get((clip.kind, clip.real), 0))
+        for copy in range(copies.get((clip.kind, clip.real), 0))
     ]
+    levels: Sequence[int | None] = [None] if schedule is None else range(schedule.levels)
+    return [
+        stream
+        for level in levels
+        for stream in _laid(
+            [(at, piece) for of, at, piece in said if of == level], manifest, surroundings, level, rng
+        )
+    ]
+
+
+def _laid(
+    said: Sequence[tuple[int, tuple[float, float]]],
+    manifest: Manifest,
+    surroundings: Surroundings,
+    level: int | None,
+    rng: np.random.Generator,
+) -> list[StreamPlan]:
+    """Pieces of clips, by their place in the manifest, in an order drawn by chance."""
+    voice, chain = augment.voice(surroundings.settings), surroundings.chain(level)
     streams: list[StreamPlan] = []
     items: list[Item] = []
     lead = length = float(rng.uniform(*LEAD_S))
     for at in rng.permutation(len(said)):
-        index, clip, (offset, seconds) = said[at]
+        index, (offset, seconds) = said[at]
         pause = float(rng.uniform(0.03, 0.4) if rng.random() < 0.5 else rng.uniform(0.4, 1.8))
-        items.append(
-            Item(clip, index, offset, seconds, pause, float(rng.uniform(*LEVEL_DB)), voice.draw(rng)),
-        )
+        db = float(rng.uniform(*LEVEL_DB))
+        items.append(Item(manifest.clips[index], index, offset, seconds, pause, db, voice.draw(rng)))
         length += pause + seconds
         if length >= STREAM_S:
-            streams.append(StreamPlan(lead, tuple(items), chain.draw(rng)))
+            streams.append(StreamPlan(lead, tuple(items), chain.draw(rng), level))
             items, lead = [], float(rng.uniform(*LEAD_S))
             length = lead
     if items:
-        streams.append(StreamPlan(lead, tuple(items), chain.draw(rng)))
+        streams.append(StreamPlan(lead, tuple(items), chain.draw(rng), level))
     return streams
 
 
@@ -206,7 +238,7 @@ def render(stream: StreamPlan, surroundings: Surroundings) -> tuple[Samples, Eve
         parts += [np.zeros(pause, np.float32), said]
         at += pause + len(said)
     parts.append(np.zeros(SAMPLE_RATE, np.float32))
-    return surroundings.chain().apply(np.concatenate(parts), stream.surroundings), np.array(rows, EVENT)
+    return surroundings.chain(stream.level).apply(np.concatenate(parts), stream.surroundings), np.array(rows, EVENT)
 
 
 def _piece(item: Item) -> Samples:

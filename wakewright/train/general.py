@@ -38,6 +38,7 @@ def learn(
     geometry = Geometry(model.receptive_field, model.stride, STEPS)
     sampler = Sampler(heard, clips, model.frontend, geometry, recipe.train, recipe.augment, seed=recipe.seed)
     imitation = teach.Imitation.of(sampler, heard)
+    sampler = sampler.drawing(recipe.train)  # whoever learns to hear hears all levels of background from the start
     with progress.stage("imitate", settings.steps, "steps") as bar:
         teach.pretrain(model, imitation, sampler, settings.steps, settings.lr, seed=recipe.seed, path=path, bar=bar)
     likeness = teach.likeness(model.eval(), imitation, unheard)

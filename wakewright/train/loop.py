@@ -25,6 +25,7 @@ from wakewright.core.recipe import Train
 from wakewright.data.batches import NEGATIVE, Batch, Sampler
 from wakewright.evaluate.peaks import peak_steps
 from wakewright.train.ema import Average
+from wakewright.train.mixup import blend_of, mixed
 from wakewright.train.objectives import Objective
 from wakewright.train.qat import Rounding
 from wakewright.train.scoring import score_track, step_frames
@@ -135,7 +136,8 @@ def fit(
             # bfloat16 has no more digits than int8 has steps: what is learnt with roundings is learnt in float32
             short = train.precision == "bfloat16" and (rounding is None or step < rounding.start)
             with torch.autocast("cpu", torch.bfloat16, enabled=short):
-                features, _ = model.features(_mixed(batch, train, seed, step))
+                frames, batch = mixed(batch, blend_of(batch, train, seed, step))
+                features, _ = model.features(frames)
                 logits, _ = model.classify(features)
             loss = objective(logits.float(), batch)
             if beside is not None:
@@ -210,26 +212,6 @@ def _groups(model: Any, weight_decay: float, body_rate: float) -> list[dict[str,
 
 def _mining_due(train: Train, done: int) -> bool:
     return bool(train.mine_every and train.hard_share and done % train.mine_every == 0 and done < train.steps)
-
-
-def _mixed(batch: Batch, train: Train, seed: int, step: int) -> torch.Tensor:
-    """The batch's frames; with mixup each is blended with one of the same labels.
-
-    Labels of steps cannot be blended where one of the two has none, so partners are drawn among equals and mixup
-    (Zhang et al., 2018) acts on the frames only.
-    """
-    frames = torch.from_numpy(batch.frames)
-    if not train.mixup:
-        return frames
-    rng = np.random.default_rng([seed, step, 1])
-    share = torch.from_numpy(rng.beta(train.mixup, train.mixup, (len(frames), 1, 1)).astype(np.float32))
-    share = torch.maximum(share, 1 - share)
-    _, groups = np.unique(batch.labels, axis=0, return_inverse=True)
-    partner = np.arange(len(frames))
-    for group in np.unique(groups):
-        members = np.flatnonzero(groups.ravel() == group)
-        partner[members] = rng.permutation(members)
-    return share * frames + (1 - share) * frames[torch.from_numpy(partner)]
 
 
 def mine(model: Any, sampler: Sampler) -> np.ndarray[Any, np.dtype[np.int64]]:

@@ -23,6 +23,7 @@ def cross_entropy(label_smoothing: float = 0.0) -> Objective:
         labels = torch.from_numpy(batch.labels)
         known = labels != IGNORE
         targets = labels.float() * (1 - 2 * label_smoothing) + label_smoothing
+        targets, known = _blended(targets, known, batch)
         return _mean(_losses(logits, targets), known)
 
     return loss
@@ -42,7 +43,8 @@ def distilled(hard: float, soft: NDArray[np.float32], label_smoothing: float = 0
         targets = labels.float().clamp(min=0) * (1 - 2 * label_smoothing) + label_smoothing
         mixed = torch.where(known, hard * targets + (1 - hard) * teacher, teacher)
         targets = torch.where(taught, mixed, targets)
-        return _mean(_losses(logits, targets), known | taught)
+        targets, known = _blended(targets, known | taught, batch)
+        return _mean(_losses(logits, targets), known)
 
     return loss
 
@@ -51,6 +53,17 @@ def imitate(predicted: Tensor, target: Tensor) -> Tensor:
     """Cosine distance plus mean squared error, over standardised embeddings (..., 96)."""
     cosine = 1 - functional.cosine_similarity(predicted, target, dim=-1).mean()
     return cosine + functional.mse_loss(predicted, target)
+
+
+def _blended(targets: Tensor, keep: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Targets of mixed examples (batch, steps), by the shares in which they are mixed, and which of them count.
+
+    A step counts where both examples have a target.
+    """
+    if batch.blend is None or not batch.blend.labels:
+        return targets, keep
+    share, partner = torch.from_numpy(batch.blend.share)[:, None], torch.from_numpy(batch.blend.partner)
+    return share * targets + (1 - share) * targets[partner], keep & keep[partner]
 
 
 def _losses(logits: Tensor, targets: Tensor) -> Tensor:

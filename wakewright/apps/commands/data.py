@@ -92,3 +92,26 @@ def check(
     sources = [datasets.Source(path, layout, mapping or (), phrase=phrase) for path in what]
     wish = datasets.Wish(as_json, set_aside, commercial_only, phrase, judge, out, workers)
     raise typer.Exit(datasets.look(sources, wish, typer.echo))
+
+
+@app.command("hear")
+def hear(
+    what: Annotated[str, typer.Argument(metavar="PHRASE|RECIPE|RUN", help="Whose augmentation is to be heard.")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Settings, such as augment.wet=[0.3,1].")
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=20, metavar="N", help="Clips of each.")] = 3,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of the page; PHRASE-heard here if not given.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="This one alone; may be given several times.")
+    ] = None,
+    audio: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Hear it on this recording, not on the phrase's clips.")
+    ] = None,
+) -> None:
+    """Hear and see what training makes of the phrase: each augmentation alone, then all together, on one page."""
+    from wakewright.apps import hearing
+
+    hearing.hear(hearing.Wish(what, settings or (), count, out, only or (), audio), typer.echo)
