@@ -183,6 +183,8 @@ def key_of(plans: Sequence[streams.StreamPlan], surroundings: streams.Surroundin
 def _told(plan: streams.StreamPlan) -> dict[str, Any]:
     """A plan as its fields; the level where it has one."""
     fields = dataclasses.asdict(plan)
+    for item in fields["items"]:
+        del item["clip"]["part"]  # it is heard the same in every part
     if plan.level is None:
         del fields["level"]
     return fields
