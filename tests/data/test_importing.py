@@ -21,7 +21,7 @@ from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
 from wakewright.data import layouts, quarantine
 from wakewright.data.importing import Imported, import_found, journal_of
-from wakewright.data.journal import Journal
+from wakewright.data.journal import VERSION, Journal
 from wakewright.data.reading import Reading
 
 
@@ -153,7 +153,7 @@ def test_a_damaged_or_older_journal_costs_a_reading_and_nothing_else(tmp_path: P
         tone(root / "positive" / f"{i}.wav", 300 + 50 * i)
     bring_in(root, out)
     lines = journal_of(out).read_text().splitlines()
-    older = lines[0].replace('"v": 1', '"v": 0')
+    older = lines[0].replace(f'"v": {VERSION}', f'"v": {VERSION - 1}')
     assert older != lines[0]
     journal_of(out).write_text(f"{older}\n[]\n{lines[2]}\n")
     assert bring_in(root, out).opened == 2

@@ -16,6 +16,7 @@ import dataclasses
 import itertools
 
 import numpy as np
+import scipy.fft
 import soxr
 from numpy.typing import NDArray
 
@@ -100,7 +101,8 @@ def take(samples: Samples) -> Fingerprint:
     heard = soxr.resample(samples[: round(HEARD_S * SAMPLE_RATE)], SAMPLE_RATE, RATE, quality="MQ")
     padded = np.pad(np.asarray(heard, np.float32), FRAME // 2)
     frames = np.lib.stride_tricks.sliding_window_view(padded, FRAME)[::HOP] * _WINDOW
-    power = np.abs(np.fft.rfft(frames, axis=1)).astype(np.float32) ** 2 @ _BANDS
+    spectrum = scipy.fft.rfft(frames, axis=1)  # NumPy's takes four times as long for float32
+    power = (spectrum.real**2 + spectrum.imag**2) @ _BANDS
     level = 10 * np.log10(power.sum(axis=1) + 1e-12)
     loud = (level > level.max() - QUIET_DB) & (level > -60.0)
     # the change of a ratio, not of a difference: a loud band would decide the bits of all its neighbours in time
