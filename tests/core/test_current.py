@@ -75,8 +75,8 @@ def test_the_command_steps_back_and_the_list_shows_which_is_used(
         current.promote(run)
     assert main(["runs", "--output-dir", place]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line for line in lines if "in use" in line] == [lines[2]]
-    assert lines[3].strip() == str(runs[1].folder)
+    where = [line.strip() for line in lines].index(str(runs[1].folder))
+    assert [line for line in lines if "in use" in line] == [lines[where - 1]]
     assert main(["runs", "rollback", "hey katya", "--output-dir", place]) == 0
     assert capsys.readouterr().out.strip() == f"{runs[0].folder} is in use again"
     assert main(["runs", "rollback", "hey katya", "--output-dir", place]) == 2

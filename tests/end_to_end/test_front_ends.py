@@ -130,7 +130,9 @@ def test_detections_are_the_same_however_the_sound_is_cut(run: Run, sound: Sampl
         found += listener.push(sound[at : at + count])
         at += count
     assert whole
-    assert [(fire.sample, fire.score) for fire in found] == [(fire.sample, fire.score) for fire in whole]
+    assert [fire.sample for fire in found] == [fire.sample for fire in whole]
+    # ONNX Runtime sums in another order when it is given another number of steps
+    np.testing.assert_allclose([fire.score for fire in found], [fire.score for fire in whole], rtol=0, atol=1e-6)
 
 
 def test_an_exported_folder_needs_nothing_beside_it(run: Run, sound: Samples, tmp_path: Path) -> None:

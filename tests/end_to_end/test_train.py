@@ -188,7 +188,7 @@ def test_the_report_says_what_it_knows_and_what_not(run: Run, told: io.StringIO)
     assert row.missed == (result.conditions[0].chosen.missed,)
     assert row.false_accepts == result.silences[0].false_accepts
     labels = {table.label for table in result.breakdowns if table.condition == "held-out voices, as at home"}
-    assert labels >= {"speaker", "voice", "accent", "background", "gain"}
+    assert labels >= {"speaker", "voice"}  # so few words are in one stream: one background, one level
     assert any("4 syllables" in line for line in result.advice)
     assert any("never heard a real voice" in line for line in result.warnings)
     assert [history.name for history in result.history]

@@ -21,6 +21,7 @@ from wakewright.core.audio import SAMPLE_RATE, Samples, load, load_part, rms
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.recipe import Augment
 from wakewright.data import augment
+from wakewright.data.babble import BabblePlan
 from wakewright.data.channel import GainPlan
 from wakewright.data.rooms import load_rirs, simulate_rooms, synthetic_noise
 from wakewright.data.scene import MixPlan, RoomPlan, word_bounds
@@ -91,9 +92,10 @@ class Drawn:
 def drawn(stream: StreamPlan) -> Drawn:
     """Room, background and level of a stream, read from its plan."""
     steps = [s.inner if isinstance(s, augment.SometimesPlan) else s for s in stream.surroundings.steps]
+    steps = [s.inner if isinstance(s, augment.PartlyPlan) else s for s in steps]
     return Drawn(
         room=any(isinstance(step, RoomPlan) for step in steps),
-        snr_db=next((step.snr_db for step in steps if isinstance(step, MixPlan)), None),
+        snr_db=min((step.snr_db for step in steps if isinstance(step, MixPlan | BabblePlan)), default=None),
         peak_db=next((step.peak_db for step in steps if isinstance(step, GainPlan)), None),
     )
 
