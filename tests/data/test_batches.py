@@ -11,7 +11,7 @@ from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.recipe import Augment, Train
 from wakewright.core.recipe_augment import Schedule
 from wakewright.data import batches
-from wakewright.data.batches import AT_ONCE, IGNORE, NEGATIVE, POSITIVE, Geometry, Sampler, label_frames
+from wakewright.data.batches import FRAMES_AT_ONCE, IGNORE, NEGATIVE, POSITIVE, Geometry, Sampler, label_frames
 from wakewright.data.changes import Changes, stripes
 from wakewright.data.store import LOCATED, Store, Track
 from wakewright.data.streams import KINDS
@@ -240,8 +240,8 @@ def test_a_warp_of_the_channels_moves_a_peak_by_its_factor() -> None:
 @pytest.mark.parametrize("vtlp", [0.0, 0.3])
 def test_windows_hold_to_the_bit_what_warping_and_hiding_them_one_by_one_gives(vtlp: float) -> None:
     settings = PLAIN.model_copy(update={"vtlp": vtlp, "spec_time": 2, "spec_freq": 2})
-    ends = np.arange(100, 1200, 100)  # not a whole number of times as many as are read together
-    assert len(ends) % AT_ONCE
+    ends = np.arange(100, 1990, 45)  # not a whole number of times as many as are read together
+    assert len(ends) % (FRAMES_AT_ONCE // GEOMETRY.frames)
     drawn, whole = sampler(settings), store().tracks["micro"].frames
     whole[:] = np.random.default_rng(5).integers(-128, 128, whole.shape)
     drawn.track.frames[:] = whole

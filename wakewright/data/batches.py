@@ -33,8 +33,8 @@ LATE_S = 0.7
 """And for this long while the receptive field still holds all of it: a peak that lasts survives the smoothing."""
 SEEN_SHARE = 0.5
 """Once this share of the word is heard a step is no longer held against the model."""
-AT_ONCE = 4
-"""Windows that are read, warped and hidden in part together: so many fit into a core's cache."""
+FRAMES_AT_ONCE = 1200
+"""Frames that are read, warped and hidden in part together, in whole windows: so many fit into a core's cache."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -272,8 +272,9 @@ class Sampler:
         """
         frames = np.empty((*wanted.shape, len(self._blank)), np.float32)
         stored = np.asarray(self.track.frames)
-        for at in range(0, len(wanted), AT_ONCE):
-            rows = slice(at, at + AT_ONCE)
+        count = max(1, FRAMES_AT_ONCE // wanted.shape[1])
+        for at in range(0, len(wanted), count):
+            rows = slice(at, at + count)
             heard = decode(self.track.name, stored.take(wanted[rows], axis=0))
             changes.apply(heard, rows, self._blank, frames[rows])
         return frames
