@@ -46,8 +46,9 @@ def workers_of(recipe: Recipe, *reads: Path | str) -> Workers:
     around = recipe.background
     own = recipe.recordings.paths if recipe.recordings else ()
     mistakes = recipe.mined.paths if recipe.mined else ()
+    brought = recipe.dataset.manifests if recipe.dataset else ()
     voices = (recipe.voices.piper_dir,) if recipe.voices.piper_dir else ()
-    named_files = (*own, *mistakes, *voices, *around.speech, *around.noise, *around.music, *around.rirs)
+    named_files = (*own, *mistakes, *brought, *voices, *around.speech, *around.noise, *around.music, *around.rirs)
     files = functools.partial(ground.files, tuple(map(str, (*named_files, *reads))))
     return Cluster(engine.address, engine.workers).agreeing(files)
 

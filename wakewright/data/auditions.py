@@ -191,7 +191,7 @@ def _seen(
     recipe: Recipe, chosen: Augment, name: str, sound: Samples, other: Samples, rng: np.random.Generator
 ) -> Audition:
     settings, meaning = FEATURES[name]
-    before, partner = (MicroFrontend().push(_placed(s)) for s in (sound, other))
+    before, partner = (MicroFrontend().push(s) for s in (sound, other))
     own, frames = recipe.augment, before[None].copy()
     drawn, on = "", True
     if name == "warp":

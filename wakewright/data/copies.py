@@ -47,14 +47,12 @@ def among(clips: Manifest, progress: Progress, *, workers: int = 0) -> Copies:
     # in the order of their names: which clips are told of must not depend on which source came first
     heard = {path: read[path] for path in sorted(read) if read[path].level_db >= SILENT_DB}
     paths, readings = list(heard), list(heard.values())
-    exact = [[paths[i] for i in group] for group in twins.of_one_digest([one.digest for one in readings])]
-    again = {path for group in exact for path in group[1:]}
-    rest = [path for path in paths if path not in again]
-    with progress.stage("look for copies", len(rest), "clips") as bar:
-        pairs = twins.find(rest, [unpack(read[path].fingerprint) for path in rest], workers=workers)
-        bar.advance(len(rest))
-    near = [[rest[i] for i in group] for group in twins.groups(pairs)]
-    return _merged([*exact, *near])
+    with progress.stage("look for copies", len(paths), "clips") as bar:
+        exact, pairs = twins.among(
+            paths, [one.digest for one in readings], [unpack(one.fingerprint) for one in readings], workers=workers
+        )
+        bar.advance(len(paths))
+    return _merged([[paths[i] for i in group] for group in (*exact, *twins.groups(pairs))])
 
 
 def _places(clips: Sequence[Clip] | Manifest) -> dict[tuple[str, str], list[str]]:

@@ -138,19 +138,20 @@ def check(
 
 def _copies(members: Sequence[_Member], progress: Progress, workers: int) -> Iterator[Finding]:
     """Exact copies by the hash of their samples, others by fingerprint. The best copy of each recording is kept."""
-    exact = twins.of_one_digest([m.reading.digest for m in members])
+    paths = [m.clip.path for m in members]
+    with progress.stage("compare", len(members), "clips") as bar:
+        exact, pairs = twins.among(
+            paths,
+            [m.reading.digest for m in members],
+            [unpack(m.reading.fingerprint) for m in members],
+            workers=workers,
+        )
+        bar.advance(len(members))
     for group in exact:
         yield from _all_but_best([members[i] for i in group], "duplicate", {})
-    copies = {i for group in exact for i in group[1:]}
-    rest = [m for i, m in enumerate(members) if i not in copies]
-    with progress.stage("compare", len(rest), "clips") as bar:
-        pairs = twins.find(
-            [m.clip.path for m in rest], [unpack(m.reading.fingerprint) for m in rest], workers=workers
-        )
-        bar.advance(len(rest))
-    alike_by = {(rest[p.first].clip.path, rest[p.second].clip.path): p.correlation for p in pairs}
+    alike_by = {(paths[p.first], paths[p.second]): p.correlation for p in pairs}
     for group in twins.groups(pairs):
-        yield from _all_but_best([rest[i] for i in group], "near_duplicate", alike_by)
+        yield from _all_but_best([members[i] for i in group], "near_duplicate", alike_by)
 
 
 def _all_but_best(

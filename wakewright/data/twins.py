@@ -212,6 +212,17 @@ def _heard(path: str) -> NDArray[np.float64]:
     return np.asarray(soxr.resample(samples, SAMPLE_RATE, RATE, quality="MQ"), np.float64)
 
 
+def among(
+    paths: Sequence[str], digests: Sequence[str], prints: Sequence[Fingerprint], *, workers: int = 0
+) -> tuple[list[list[int]], list[Twins]]:
+    """Groups with the same samples, and pairs that are one recording among the rest and the first of each group."""
+    exact = of_one_digest(digests)
+    again = {i for group in exact for i in group[1:]}
+    rest = [i for i in range(len(paths)) if i not in again]
+    pairs = find([paths[i] for i in rest], [prints[i] for i in rest], workers=workers)
+    return exact, [dataclasses.replace(p, first=rest[p.first], second=rest[p.second]) for p in pairs]
+
+
 def groups(twins: Sequence[Twins]) -> list[list[int]]:
     """Clips that are one recording, each group in order."""
     found: dict[int, set[int]] = {}

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
-import zlib
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
+from wakewright.evaluate.spectrogram import indexed_png
 
 WINDOW, HOP = SAMPLE_RATE // 40, SAMPLE_RATE // 100
 """Of the spectrogram, in samples: 25 ms every 10 ms."""
@@ -27,25 +26,11 @@ STOPS = (
 
 def png(shades: NDArray[np.floating[Any]]) -> bytes:
     """(rows, columns) of 0 to 1, the first row on top -> a PNG of 256 colours; the same shades, the same bytes."""
-    rows, columns = shades.shape
     scale = np.linspace(0.0, 1.0, 256)
     places = [at for at, _ in STOPS]
     palette = np.stack([np.interp(scale, places, [c[i] for _, c in STOPS]) for i in range(3)], axis=1)
     index = np.rint(np.clip(shades, 0.0, 1.0) * 255).astype(np.uint8)
-    lines = np.concatenate([np.zeros((rows, 1), np.uint8), index], axis=1).tobytes()
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    return b"".join(
-        [
-            b"\x89PNG\r\n\x1a\n",
-            chunk(b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)),
-            chunk(b"PLTE", np.rint(palette).astype(np.uint8).tobytes()),
-            chunk(b"IDAT", zlib.compress(lines, 9)),
-            chunk(b"IEND", b""),
-        ]
-    )
+    return indexed_png(index, np.rint(palette).astype(np.uint8))
 
 
 def spectrogram(samples: Samples) -> bytes:
