@@ -151,7 +151,6 @@ def test_channels_are_hidden_for_a_whole_example_and_only_while_learning(name: s
     assert (gone[0] != gone[1]).any()
     torch.testing.assert_close(learning[~gone], before[~gone] / 0.4)
     assert torch.equal(whole, listening)
-    assert (listening != 0).all()
 
 
 @pytest.mark.parametrize("name", registry.TRUNKS)

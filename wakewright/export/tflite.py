@@ -21,7 +21,6 @@ from wakewright.core.errors import InputError
 from wakewright.core.files import write_bytes
 from wakewright.dsp import micro
 from wakewright.export.flatfile import Flatfile, Quantised, Value
-from wakewright.models.embedding_head import LIMIT
 from wakewright.models.layers import Chain, MixConv, Residual, StreamConv
 from wakewright.models.quantised import FakeQuant, is_prepared, weight_scales
 from wakewright.models.spectral import BandMean, Broadcast, Fold, Gate, Lift, SpectralConv
@@ -73,9 +72,6 @@ def convert(model: Any, form: Form = "streaming") -> bytes:
     x = file.input("frames", (1, frames, model.channels), None if form == "float" else INPUT)
     x = lowering.reshape(x, (1, frames, 1, model.channels), "frames/moments")
     x = lowering.layer(model.trunk, x)
-    x = lowering.layer(model.readout, x)
-    if form == "float":
-        x = lowering.clamp(x, LIMIT, "features/limited")
     for layer in (model.head.project, model.head.temporal, model.head.last):
         x = lowering.layer(layer, x)
     x = lowering.reshape(x, (1, 1), "logit")
@@ -132,13 +128,6 @@ class _Lowering:
         """The same numbers in another shape."""
         wanted = self.file.constant(np.array(shape, np.int32))
         return self.file.apply("RESHAPE", [x, wanted], name, shape, x.number, newShape=list(shape))
-
-    def clamp(self, x: Value, limit: float, name: str) -> Value:
-        """float32 alone: no value beyond plus or minus `limit`."""
-        for operator, bound in (("MINIMUM", limit), ("MAXIMUM", -limit)):
-            value = self.file.constant(np.array(bound, np.float32))
-            x = self.file.apply(operator, [x, value], f"{name}/{operator.lower()}/out", x.shape, None)
-        return x
 
     def convolve(self, layer: Any, x: Value, *, depthwise: bool = False) -> Value:
         """A convolution over time, or time and bands, behind the past it needs."""

@@ -61,7 +61,7 @@ class StreamingModel(Protocol):
         ...
 
     def classify(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, steps, channels) -> (batch, steps) logits."""
+        """(batch, steps, channels) features -> (batch, steps) logits; asked for in training mode alone."""
         ...
 
     def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
@@ -115,8 +115,8 @@ def frontend_of(model: Model | Dimensions) -> str:
 
 
 def parameters(model: nn.Module) -> int:
-    """Number of trained values."""
-    return sum(p.numel() for p in model.parameters())
+    """Number of trained values that a model computes with outside training."""
+    return sum(p.numel() for p in model.parameters()) - int(getattr(model, "spared", 0))
 
 
 def save(path: Path | str, model: Any, **extra: Any) -> None:

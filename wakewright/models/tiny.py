@@ -4,16 +4,21 @@ A tiny model's features are its imitation of the speech embedding, 96 channels. 
 to the embedding itself (`embedding_head`): most channels are hidden from it in each training example, each moment is
 projected to a few values, and one temporal layer sees 1.4 s. So the phrase cannot be learnt from the few values that
 tell how synthesisers say it, which a tiny model finds sooner than anything.
+
+The 96 channels are there to learn by. Between what reads them off the trunk and what projects them to a few values
+stands nothing, once no channel is hidden: outside training, and so on a device, the two are one small matrix.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from wakewright.dsp import embedding
 from wakewright.dsp.frontend import Frontend
-from wakewright.models.embedding_head import LIMIT
 from wakewright.models.layers import Chain, State, StreamConv
 from wakewright.models.registry import Dimensions
 
@@ -29,21 +34,71 @@ LOGIT_LIMIT = 8.0
 """Beyond this a probability is 0 or 1 to a device, which has 8 bits for it."""
 
 
-class TinyHead(nn.Module):
-    """(batch, steps, 96) -> (batch, steps) logits, looking at every `spacing`-th step."""
+class Readout(nn.Module):
+    """What a trunk heard, as the speech embedding: (batch, steps, trunk) -> (batch, steps, 96), never rounded."""
 
-    def __init__(self, spacing: int, hidden: int) -> None:
+    def __init__(self, channels_in: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(channels_in, embedding.CHANNELS, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(batch, steps, trunk) -> (batch, steps, 96)."""
+        return functional.linear(x, self.conv.weight[:, :, 0], self.conv.bias)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for bound in ("low", "high"):  # models trained before these values were computed in learning alone round them
+            state_dict.pop(f"{prefix}out.{bound}", None)
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class Projection(StreamConv):
+    """The 96 channels to a few values while learning; outside it what the trunk heard to the same few.
+
+    There the readout and this are their product, (NARROW, trunk) weights, and that is what int8 rounds: in learning
+    with roundings this layer's own weights are rounded in their place.
+    """
+
+    def __init__(self, readout: Readout) -> None:
+        super().__init__(embedding.CHANNELS, NARROW, 1, norm=False)
+        self._readout = (readout,)  # in a tuple, so that it is not a part of this layer too
+
+    @property
+    def spared(self) -> int:
+        """How many trained values fewer the product has."""
+        (readout,) = self._readout
+        first = readout.conv.weight.numel() + embedding.CHANNELS
+        return first + self.conv.weight.numel() - self.outputs * readout.conv.in_channels
+
+    @property
+    def macs(self) -> float:
+        """Multiplications per step, outside training."""
+        return float(self.outputs * self._readout[0].conv.in_channels)
+
+    def folded(self) -> tuple[Tensor, Tensor]:
+        """The product: (NARROW, trunk, 1) weights and (NARROW,) bias."""
+        (readout,) = self._readout
+        own, bias = super().folded()
+        assert readout.conv.bias is not None
+        return (own[:, :, 0] @ readout.conv.weight[:, :, 0]).unsqueeze(-1), own[:, :, 0] @ readout.conv.bias + bias
+
+
+class TinyHead(nn.Module):
+    """(batch, steps, channels) -> (batch, steps) logits, looking at every `spacing`-th step.
+
+    The channels are the 96 of `readout` while learning, outside it those that `readout` reads.
+    """
+
+    def __init__(self, readout: Readout, spacing: int, hidden: int) -> None:
         super().__init__()
         self.hide = nn.Dropout1d(0.0)
-        self.project = StreamConv(embedding.CHANNELS, NARROW, 1, norm=False)
+        self.project = Projection(readout)
         self.temporal = StreamConv(NARROW, hidden, TAPS, dilation=spacing, norm=False)
         self.dropout = nn.Dropout(0.3)
         self.last = StreamConv(hidden, 1, 1, norm=False, activate=False, limit=LOGIT_LIMIT)
 
     def forward(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, steps, 96) -> (batch, steps)."""
-        normal = self.hide(features.clamp(-LIMIT, LIMIT).transpose(1, 2)).transpose(1, 2)
-        narrow, _ = self.project(normal)
+        """(batch, steps, channels) -> (batch, steps)."""
+        narrow, _ = self.project(self.hide(features.transpose(1, 2)).transpose(1, 2))
         hidden, state = self.temporal(narrow, state)
         logits, _ = self.last(self.dropout(hidden))
         return logits.squeeze(-1), state
@@ -70,8 +125,8 @@ class TinyModel(nn.Module):
         self.receptive_field: int = trunk.reach + trunk.stride * spacing * (TAPS - 1)
         self.trunk = trunk
         self.dropout = nn.Dropout(0.1)
-        self.readout = StreamConv(trunk.outputs, embedding.CHANNELS, 1, norm=False, activate=False, limit=LIMIT)
-        self.head = TinyHead(spacing, dims.hidden)
+        self.readout = Readout(trunk.outputs)
+        self.head = TinyHead(self.readout, spacing, dims.hidden)
 
     @property
     def last(self) -> StreamConv:
@@ -88,9 +143,14 @@ class TinyModel(nn.Module):
         self.head.hide.p = share
 
     @property
+    def spared(self) -> int:
+        """Trained values that are not computed with outside training."""
+        return self.head.project.spared
+
+    @property
     def macs(self) -> float:
-        """Multiplications per frame of the front end."""
-        head = (self.readout, self.head.project, self.head.temporal, self.head.last)
+        """Multiplications per frame of the front end, outside training."""
+        head = (self.head.project, self.head.temporal, self.head.last)
         return self.trunk.macs + sum(layer.macs for layer in head) / self.stride
 
     def initial_state(self, batch: int) -> State:
@@ -99,13 +159,17 @@ class TinyModel(nn.Module):
 
     def features(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, time, channels) -> (batch, steps, 96): its imitation of the speech embedding, standardised."""
-        scaled = frames * INPUT_SCALE if self.frontend == "micro" else (frames - self.mean) / self.std
-        x, state = self.trunk(scaled, state)
-        y, _ = self.readout(self.dropout(x))
+        x, state = self._heard(frames, state)
+        y: Tensor = self.readout(self.dropout(x))
         return y, state
 
+    def _heard(self, frames: Tensor, state: State | None) -> tuple[Tensor, State | None]:
+        scaled = frames * INPUT_SCALE if self.frontend == "micro" else (frames - self.mean) / self.std
+        x: tuple[Tensor, State | None] = self.trunk(scaled, state)
+        return x
+
     def classify(self, features: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
-        """(batch, steps, 96) -> (batch, steps)."""
+        """(batch, steps, 96) features, in training mode alone, -> (batch, steps)."""
         logits: Tensor
         logits, state = self.head(features, state)
         return logits, state
@@ -113,6 +177,6 @@ class TinyModel(nn.Module):
     def forward(self, frames: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         """(batch, time, channels) -> (batch, steps) logits."""
         below, above = (None, None) if state is None else (state[:-1], state[-1:])
-        features, below = self.features(frames, below)
-        logits, above = self.classify(features, above)
+        heard, below = self.features(frames, below) if self.training else self._heard(frames, below)
+        logits, above = self.classify(heard, above)
         return logits, None if below is None or above is None else (*below, *above)

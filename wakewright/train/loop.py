@@ -123,7 +123,8 @@ def fit(
             batch = waiting.result()
             if not _mining_due(train, step + 1):
                 waiting = ahead.submit(sampler.batch, step + 1)
-            torch.manual_seed(seed * 1_000_003 + step)
+            # torch.manual_seed would also note each call, with its stack, for accelerators that are never begun
+            torch.default_generator.manual_seed(seed * 1_000_003 + step)
             model.train()
             if step <= body.frozen:
                 _hold_body(model, still=step < body.frozen)

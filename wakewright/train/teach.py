@@ -154,7 +154,7 @@ def pretrain(
         first = stored["step"]
     bar.advance(first)
     for step in range(first, steps):
-        torch.manual_seed(seed * 1_000_003 + step)
+        torch.default_generator.manual_seed(seed * 1_000_003 + step)
         model.train()
         batch = sampler.batch(step)
         for group in optimiser.param_groups:
