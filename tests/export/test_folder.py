@@ -86,7 +86,7 @@ def int8(tmp_path_factory: pytest.TempPathFactory, spoken: Manifest, mixednet: A
             shutil.copy(clip.path, made.samples_dir / label)
     about = json.loads(made.metadata_path.read_text())
     scores = Detector.load(made.folder, reference=True).score(_sound(made))
-    # where scores are sparse: the peer reads a cutoff of 255ths as one of 256ths
+    # where scores are sparse, so that few are near it
     high = np.sort(scores[100:])[-40:-3]
     gap = int(np.argmax(np.diff(high)))
     about["threshold"] = device_rule.on_device(float(high[gap : gap + 2].mean()), about["policy"]["smoothing"])
@@ -131,10 +131,12 @@ def test_a_device_hears_what_our_detector_hears(int8: Run, tmp_path: Path) -> No
     detector = Detector.load(int8.folder, reference=True)
     scores = detector.score(sound)
     ours = np.flatnonzero(scores >= detector.threshold)
-    assert len(ours) > 3
+    # the peer reads a cutoff of 255ths as one of 256ths, so what is that near to it may go either way
+    sure = np.flatnonzero(scores >= detector.threshold + 1 / 256)
+    assert len(sure) > 3
     # both fire in the same places: every step of one lies within a step of the other's
     assert max(np.abs(ours - h).min() for h in hits) <= 1
-    assert max(np.abs(np.array(hits) - o).min() for o in ours) <= 1
+    assert max(np.abs(np.array(hits) - s).min() for s in sure) <= 1
 
 
 def test_c_gets_an_array_that_compiles_and_holds_the_file(int8: Run, tmp_path: Path) -> None:
@@ -187,6 +189,17 @@ def test_a_run_without_int8_is_told_how_to_get_one(run: Run, tmp_path: Path, for
     with pytest.raises(RunError, match=r"no int8 model\n  got: model.name=mixednet, qat: null\n  do:  train one for"):
         export_run(run, to=form, out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_written_no_more_is_not_exported(int8: Run, tmp_path: Path) -> None:
+    older = Run.open(Path(shutil.copytree(int8.folder, tmp_path / "older")))
+    stored = torch.load(older.model_path, weights_only=True)
+    stored["weights"] |= {"readout.out.low": torch.tensor(-3.0), "readout.out.high": torch.tensor(3.0)}
+    torch.save(stored, older.model_path)
+    with pytest.raises(RunError, match=r"earlier version wrote the int8 model(.|\n)*do:  add --calibrate 10"):
+        export_run(older, to="esphome", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert len(export_run(older, to="onnx", out=tmp_path / "onnx")) == 4
 
 
 def test_nothing_is_left_when_the_proof_fails(int8: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -123,7 +123,7 @@ def export_run(
 
 
 def int8_of(run: Run) -> Int8:
-    """The int8 model that the run ships. Raises RunError when it has none."""
+    """The int8 model that the run ships. Raises RunError when it has none, or one that is written no more."""
     about, model = _metadata(run), registry.load(run.require("model.pt"))
     if not run.tflite_path.is_file():
         raise RunError(
@@ -131,6 +131,12 @@ def int8_of(run: Run) -> Int8:
             got=f"model.name={run.recipe.model.name}, qat: {'{}' if run.recipe.qat else 'null'}",
             do=f'train one for a device: wakewright train "{run.recipe.phrase}" --for esp32; or, of a tiny model, '
             "--calibrate 100",
+        )
+    if model.readout.was_rounded:
+        raise RunError(
+            f"an earlier version wrote the int8 model of {run.folder}: it holds values that are computed no more",
+            got=f"{run.tflite_path.name}, {run.tflite_path.stat().st_size:,} bytes",
+            do="add --calibrate 10: the model is written anew, as it was trained, and its threshold chosen again",
         )
     return Int8(run.tflite_path.read_bytes(), model, about)
 

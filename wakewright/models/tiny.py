@@ -40,14 +40,16 @@ class Readout(nn.Module):
     def __init__(self, channels_in: int) -> None:
         super().__init__()
         self.conv = nn.Conv1d(channels_in, embedding.CHANNELS, 1)
+        self.was_rounded = False
+        """Whether its weights come from a model, of an earlier version, whose int8 file holds these values."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, steps, trunk) -> (batch, steps, 96)."""
         return functional.linear(x, self.conv.weight[:, :, 0], self.conv.bias)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for bound in ("low", "high"):  # models trained before these values were computed in learning alone round them
-            state_dict.pop(f"{prefix}out.{bound}", None)
+        for bound in ("low", "high"):
+            self.was_rounded |= state_dict.pop(f"{prefix}out.{bound}", None) is not None
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
