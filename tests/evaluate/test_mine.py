@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import http.server
+import io
 import json
 import os
 import shutil
@@ -26,6 +27,7 @@ from wakewright.core.audio import SAMPLE_RATE, Samples, load, write_wav
 from wakewright.core.errors import AudioError, InputError, RunError
 from wakewright.core.manifest import Manifest
 from wakewright.core.mined import Found, Mined
+from wakewright.core.mp3 import read_mp3
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Model, Recipe
 from wakewright.core.run import Run
@@ -348,8 +350,21 @@ def address(hours: Path, tmp_path: Path) -> Iterator[str]:
     write_wav(tmp_path / "a.wav", sound)
     soundfile.write(tmp_path / "a.flac", soundfile.read(tmp_path / "a.wav", dtype="int16")[0], SAMPLE_RATE)
     (tmp_path / "a.html").write_text("<p>no sound</p>", encoding="utf-8")
+    soundfile.write(tmp_path / "a.mp3", sound, SAMPLE_RATE, format="MP3")
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if self.path not in ("/radio", "/lost"):
+                return super().do_GET()
+            data = (tmp_path / "a.mp3").read_bytes()[1000:]  # begun within a frame
+            self.send_response(200)
+            self.send_header("Content-Type", "audio/mpeg; charset=x")
+            if self.path == "/lost":
+                self.send_header("Content-Length", str(len(data) + 1))
+            self.end_headers()
+            self.wfile.write(data)
+            return None
+
         def log_message(self, *_: object) -> None:
             pass
 
@@ -371,7 +386,7 @@ def test_an_address_is_heard_as_the_file_would_be(run: Path, address: str, tmp_p
         assert totals == expected
         assert [one.id for one in mined.found()] == [one.id for one in file.found()]
         assert all(one.source.startswith(f"{address}/{name}") for one in mined.found())
-    for path, why in (("a.html", "text/html, where WAV and FLAC are understood"), ("gone.wav", "404")):
+    for path, why in (("a.html", "text/html, where WAV, MP3 and FLAC are understood"), ("gone.wav", "404")):
         with pytest.raises(InputError, match=why):
             mine(
                 Search.of(run),
@@ -380,6 +395,27 @@ def test_an_address_is_heard_as_the_file_would_be(run: Path, address: str, tmp_p
                 progress=Progress(quiet=True),
                 say=said.append,
             )
+
+
+def test_mp3_radio_is_heard_from_the_middle_of_a_frame_on(run: Path, address: str, tmp_path: Path) -> None:
+    sound = np.concatenate(list(read_mp3(io.BytesIO((tmp_path / "a.mp3").read_bytes()[1000:]))))
+    write_wav(tmp_path / "decoded.wav", sound)
+    file, expected = searched(run, [tmp_path / "decoded.wav"], tmp_path / "file")
+    mined = Mined(tmp_path / "radio")
+    totals = mine(Search.of(run), material([f"{address}/radio"]), mined, progress=Progress(quiet=True), say=print)
+    assert totals.false_accepts == expected.false_accepts > 0
+    assert totals.near_misses == pytest.approx(expected.near_misses, abs=3), "the file has 16 bits"
+    ours, theirs = (
+        sorted(one.score for one in found.found() if one.kind == "false_accept") for found in (mined, file)
+    )
+    assert ours == pytest.approx(theirs, abs=0.01)
+
+
+def test_an_address_that_is_lost_is_told_and_what_was_found_is_kept(run: Path, address: str, tmp_path: Path) -> None:
+    mined = Mined(tmp_path / "lost")
+    with pytest.raises(InputError, match=r"/lost was lost\n  got: an end 1 bytes before it was due\n  do:  search"):
+        mine(Search.of(run), material([f"{address}/lost"]), mined, progress=Progress(quiet=True), say=print)
+    assert mined.found(), "the first five minutes"
 
 
 def test_sound_that_comes_in_pieces_makes_the_blocks_of_the_file(hours: Path) -> None:

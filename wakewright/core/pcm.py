@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Iterator
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 import numpy as np
 import soundfile
@@ -24,10 +24,10 @@ OWN_SIZE = 8
 
 
 class Source(Protocol):
-    """What bytes can be read from."""
+    """What bytes can be read from; where it has `read1`, what is there is taken without waiting for more."""
 
-    def read(self, size: int, /) -> bytes:
-        """At most `size` bytes; none at the end."""
+    def read(self, size: int = -1, /) -> bytes:
+        """At most `size` bytes, or all of them; none at the end."""
         ...
 
 
@@ -65,7 +65,7 @@ def read_raw(stream: Source, rate: int = SAMPLE_RATE, channels: int = 1, begun: 
             yield piece
 
 
-def read_pipe(stream: BinaryIO, rate: int = SAMPLE_RATE) -> Iterator[Samples]:
+def read_pipe(stream: Source, rate: int = SAMPLE_RATE) -> Iterator[Samples]:
     """(n,) 16 kHz pieces of what a pipe brings: a WAV file, or raw 16-bit mono samples at `rate`, as they come.
 
     16-bit WAV is heard while it comes; another kind is read to its end first. Raises AudioError for a WAV that is
@@ -114,7 +114,7 @@ class _Counted:
     def __init__(self, stream: Source, size: int | None) -> None:
         self._stream, self._size, self._read = stream, size, 0
 
-    def read(self, size: int, /) -> bytes:
+    def read(self, size: int = -1, /) -> bytes:
         """At most `size` bytes, as many as are there."""
         wanted = size if self._size is None else min(size, self._size - self._read)
         found = _what_is_there(self._stream, wanted) if wanted else b""

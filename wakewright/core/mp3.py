@@ -1,0 +1,200 @@
+"""MP3 while it comes: a radio's stream, begun anywhere and without an end.
+
+Decoded by libsndfile, which wants whole files: so the stream is cut between its frames (ISO/IEC 11172-3, 2.4.1 and
+2.4.2; 13818-3 for the lower rates), and each group is decoded behind the last frames of the one before it, whose
+sound is dropped. A frame's sound hangs on earlier ones through the overlap of its transform and at most 511 bytes of
+reservoir, so what is kept is what one long file would have given. Before each group stands a frame that tells how
+many there are (Xing's), since libsndfile guesses it from their size otherwise, and hears no more than it guessed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from collections.abc import Iterator
+
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from wakewright.core.audio import Samples
+from wakewright.core.errors import AudioError
+from wakewright.core.pcm import Resampler, Source
+
+GROUP = 100
+"""Frames decoded at a time: 2.6 s at 44.1 kHz."""
+LEAD = 16
+"""Frames decoded again before them: the reservoir of the last is full at 8 kbit/s, the lowest rate."""
+LONGEST_SEARCH = 1 << 16
+"""Bytes in which a frame must begin, else it is something else."""
+READ = 1 << 13
+HEADER = 4
+_KBPS = {
+    True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+"""By the number in the header; of MPEG-1 and of the lower rates."""
+_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
+"""Hz by MPEG version (1, 2, 2.5) and the number in the header."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Frame:
+    """What a header says of its frame."""
+
+    length: int
+    """Bytes."""
+    samples: int
+    rate: int
+    side: slice
+    """Where its side information lies; what is behind that is the reservoir's."""
+
+    @classmethod
+    def at(cls, data: bytes, place: int) -> Frame | None:
+        """The frame that begins there; None where none of layer III does, or not enough is there to tell."""
+        head = data[place : place + HEADER]
+        if len(head) < HEADER or head[0] != 0xFF or head[1] & 0xE6 != 0xE2:
+            return None
+        version, bitrate, rate = head[1] >> 3 & 3, head[2] >> 4, head[2] >> 2 & 3
+        if version not in _RATES or bitrate in (0, 15) or rate == 3:
+            return None
+        first, mono = version == 3, head[3] >> 6 == 3
+        hertz, kbps = _RATES[version][rate], _KBPS[first][bitrate]
+        length = (144_000 if first else 72_000) * kbps // hertz + (head[2] >> 1 & 1)
+        begins = HEADER + (0 if head[1] & 1 else 2)  # behind a checksum
+        side = (17 if mono else 32) if first else (9 if mono else 17)
+        return cls(length, 1152 if first else 576, hertz, slice(begins, begins + side))
+
+    def reaches_back(self, data: bytes) -> int:
+        """Bytes of earlier frames that the sound of this one, `data`, begins in."""
+        side = int.from_bytes(data[self.side.start : self.side.start + 2], "big")
+        return side >> 7 if self.samples == 1152 else side >> 8
+
+    def silent(self, data: bytes, there: int) -> bytes:
+        """`data` with no sound in it, which only hands on the reservoir: its own bytes and the `there` before it."""
+        side = bytearray(self.side.stop - self.side.start)
+        if self.samples == 1152:
+            side[:2] = (min(there, 511) << 7).to_bytes(2, "big")
+        else:
+            side[0] = min(there, 255)
+        return data[: self.side.start] + bytes(side) + data[self.side.stop :]
+
+
+def is_mp3(begun: bytes) -> bool:
+    """Whether a stream whose first four bytes are these begins as MP3: with a tag, or with a frame."""
+    return begun[:3] == b"ID3" or Frame.at(begun, 0) is not None
+
+
+def read_mp3(stream: Source) -> Iterator[Samples]:
+    """(n,) 16 kHz pieces of an MP3 stream, as they come; half a frame at the end is dropped.
+
+    What lies between frames, a tag or what was lost on the way, is passed over. Raises AudioError when no frame
+    comes, or one cannot be decoded.
+    """
+    resampler: Resampler | None = None
+    rate = 0
+    for group, samples, hertz in _groups(stream):
+        sound = _decoded(group)[-samples:]
+        if hertz != rate:
+            rest = resampler.push(np.zeros(0, np.float32), last=True) if resampler else np.zeros(0, np.float32)
+            if len(rest):
+                yield rest
+            resampler, rate = Resampler(hertz), hertz
+        assert resampler is not None
+        piece = resampler.push(sound)
+        if len(piece):
+            yield piece
+    if resampler is not None:
+        rest = resampler.push(np.zeros(0, np.float32), last=True)
+        if len(rest):
+            yield rest
+
+
+Piece = tuple[Frame, bytes]
+
+
+def _groups(stream: Source) -> Iterator[tuple[bytes, int, int]]:
+    """A file to decode, how many samples at its end count, Hz."""
+    before: list[Piece] = []
+    held: list[Piece] = []
+    for piece in _frames(stream):
+        other = bool(held) and piece[0].rate != held[0][0].rate
+        if other or len(held) == GROUP:
+            yield _file(before + held), sum(frame.samples for frame, _ in held), held[0][0].rate
+            before, held = [] if other else held[-LEAD:], []
+        held.append(piece)
+    if held:
+        yield _file(before + held), sum(frame.samples for frame, _ in held), held[0][0].rate
+
+
+def _file(pieces: list[Piece]) -> bytes:
+    """These frames behind one that counts them; silent are those whose sound begins before the first of them."""
+    first, data = pieces[0]
+    count = bytearray(first.length)
+    count[:HEADER] = data[:HEADER]
+    count[1] |= 1  # no checksum
+    tag = first.side.stop - first.side.start + HEADER
+    count[tag : tag + 12] = b"Xing" + (1).to_bytes(4, "big") + len(pieces).to_bytes(4, "big")
+    whole, there = [bytes(count)], 0
+    for frame, data in pieces:
+        if frame.reaches_back(data) > there:
+            data = frame.silent(data, there)
+        whole.append(data)
+        there += len(data) - frame.side.stop
+    return b"".join(whole)
+
+
+def _frames(stream: Source) -> Iterator[Piece]:
+    """The stream's frames one by one."""
+    read = getattr(stream, "read1", stream.read)
+    data, skipped, any_yet, ended = b"", 0, False, False
+    while True:
+        at = 0
+        while (frame := Frame.at(data, at)) is not None and at + frame.length + (0 if ended else HEADER) <= len(data):
+            behind = Frame.at(data, at + frame.length)
+            if behind is None and not (ended and at + frame.length == len(data)):
+                break  # what looks like a header stands in the middle of something
+            yield frame, data[at : at + frame.length]
+            at, any_yet, skipped = at + frame.length, True, 0
+        data = data[at:]
+        frame = Frame.at(data, 0)
+        if frame is None or len(data) >= frame.length + HEADER:
+            here = _first(data, 1)
+            passed = here if here is not None else max(0, len(data) - (HEADER - 1))
+            data, skipped = data[passed:], skipped + passed
+            if skipped > LONGEST_SEARCH:
+                raise _foreign(f"{skipped:,} bytes without a frame")
+            if here is not None:
+                continue
+        if ended:
+            if not any_yet:
+                raise _foreign("an end before the first frame")
+            return
+        more = read(READ)
+        ended = not more
+        data += more
+
+
+def _first(data: bytes, start: int = 0) -> int | None:
+    """Where the first two frames one behind the other begin, from `start` on."""
+    at = data.find(b"\xff", start)
+    while at >= 0:
+        frame = Frame.at(data, at)
+        behind = None if frame is None else Frame.at(data, at + frame.length)
+        if frame is not None and behind is not None and behind.rate == frame.rate:
+            return at
+        at = data.find(b"\xff", at + 1)
+    return None
+
+
+def _decoded(group: bytes) -> NDArray[np.float32]:
+    """(n, channels)"""
+    try:
+        sound, _ = soundfile.read(io.BytesIO(group), dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, RuntimeError) as error:
+        raise _foreign(str(error).split(":")[-1].strip().rstrip(".")) from error
+    return np.asarray(sound, np.float32)
+
+
+def _foreign(got: str) -> AudioError:
+    return AudioError("the stream cannot be heard as MP3", got=got, do="check the address, or record it to a file")
