@@ -69,6 +69,9 @@ def train(
         run.note(advice=advice)
         start.keep(run)
         parts = _parts(run, found, {clip.source for clip in brought}, mistakes, progress)
+        alone = spoken.only_engine(parts["train"])
+        if alone is not None:
+            progress.say(f"! {measure.ONE_ENGINE.format(alone)}")
         _begin_anew_if_changed(run, parts, progress)
         suspects = _guarded(run, parts, progress)
         model = _trained(run, parts, suspects, progress)

@@ -124,6 +124,13 @@ def _clear_abroad(
     return list(itertools.islice(clear, count))
 
 
+def only_engine(clips: Manifest) -> str | None:
+    """The synthesiser that says the phrase where no other one and no person does; None where others do."""
+    said = clips.of("positive")
+    engines = {clip.source for clip in said}
+    return engines.pop() if len(engines) == 1 and not said.real_seconds else None
+
+
 def gather(recipe: Recipe) -> Manifest:
     """The real recordings a recipe names: own recordings of the phrase and the background.
 
