@@ -29,6 +29,8 @@ LONGEST_SEARCH = 1 << 16
 """Bytes in which a frame must begin, else it is something else."""
 READ = 1 << 13
 HEADER = 4
+TAG = 10
+"""Bytes of a tag's header."""
 _KBPS = {
     True: (0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
     False: (0, 8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
@@ -147,7 +149,7 @@ def _file(pieces: list[Piece]) -> bytes:
 def _frames(stream: Source) -> Iterator[Piece]:
     """The stream's frames one by one."""
     read = getattr(stream, "read1", stream.read)
-    data, skipped, any_yet, ended = b"", 0, False, False
+    data, skipped, any_yet, ended = _behind_tag(stream), 0, False, False
     while True:
         at = 0
         while (frame := Frame.at(data, at)) is not None and at + frame.length + (0 if ended else HEADER) <= len(data):
@@ -173,6 +175,18 @@ def _frames(stream: Source) -> Iterator[Piece]:
         more = read(READ)
         ended = not more
         data += more
+
+
+def _behind_tag(stream: Source) -> bytes:
+    """The first bytes of the stream that are none of an ID3v2 tag, which may hold pictures of any size."""
+    begun = stream.read(TAG)
+    if begun[:3] != b"ID3" or len(begun) < TAG:
+        return begun
+    left = sum((byte & 0x7F) << shift for byte, shift in zip(begun[6:], (21, 14, 7, 0), strict=True))
+    left += TAG if begun[5] & 0x10 else 0  # the same again at its end
+    while left > 0 and (passed := stream.read(min(left, READ))):
+        left -= len(passed)
+    return b""
 
 
 def _first(data: bytes, start: int = 0) -> int | None:
