@@ -111,9 +111,8 @@ def round_of(
     os.environ["WAKEWRIGHT_CACHE"] = str(place / "cache")
     recipe = recipe.model_copy(update={"engine": engine})
     workers: Workers = Cluster(engine.address, 2) if engine.kind == "ray" else 2
-    _, ready_s, ready_cpu_s = timed(
-        lambda: list(map_work(abs, range(8), workers)), spent
-    )  # processes start anew each time
+    # processes start anew each time
+    _, ready_s, ready_cpu_s = timed(lambda: list(map_work(abs, range(8), workers)), spent)
     said, speak_s, speak_cpu_s = timed(lambda: spoken.speak(recipe, Progress(quiet=True)), spent)
     what = scenes.training_scene({"train": said}, recipe)
     _, hear_s, hear_cpu_s = timed(

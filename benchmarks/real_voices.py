@@ -345,10 +345,10 @@ def main() -> None:
         for seed, voices, word in itertools.product(asked.seeds, asked.voices, asked.words):
             for model in models:
                 cell = Cell(word, model, voices, seed)
-                if asked.again:
-                    run_again(cell, asked.speech, asked.out)
-                elif "+" in model:
+                if "+" in model:
                     run_pair(cell, asked.speech, asked.out)
+                elif asked.again:
+                    run_again(cell, asked.speech, asked.out)
                 else:
                     run_cell(cell, asked.speech, background, asked.out, asked.set, forms=not asked.file_only)
             if not asked.again and not all("+" in model for model in models):

@@ -151,6 +151,7 @@ def test_channels_are_hidden_for_a_whole_example_and_only_while_learning(name: s
     assert (gone[0] != gone[1]).any()
     torch.testing.assert_close(learning[~gone], before[~gone] / 0.4)
     assert torch.equal(whole, listening)
+    assert (hide(before) != 0).all()  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("name", registry.TRUNKS)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -93,40 +94,37 @@ def read_mp3(stream: Source) -> Iterator[Samples]:
     What lies between frames, a tag or what was lost on the way, is passed over. Raises AudioError when no frame
     comes, or one cannot be decoded.
     """
-    resampler: Resampler | None = None
-    rate = 0
-    for group, samples, hertz in _groups(stream):
-        sound = _decoded(group)[-samples:]
-        if hertz != rate:
-            rest = resampler.push(np.zeros(0, np.float32), last=True) if resampler else np.zeros(0, np.float32)
-            if len(rest):
-                yield rest
-            resampler, rate = Resampler(hertz), hertz
-        assert resampler is not None
-        piece = resampler.push(sound)
-        if len(piece):
-            yield piece
-    if resampler is not None:
-        rest = resampler.push(np.zeros(0, np.float32), last=True)
-        if len(rest):
-            yield rest
+    for rate, groups in itertools.groupby(_groups(stream), key=lambda group: group.rate):
+        resampler = Resampler(rate)
+        for group in groups:
+            yield resampler.push(_decoded(group.file)[-group.samples :])
+        yield resampler.push(np.zeros(0, np.float32), last=True)
 
 
 Piece = tuple[Frame, bytes]
 
 
-def _groups(stream: Source) -> Iterator[tuple[bytes, int, int]]:
-    """A file to decode, how many samples at its end count, Hz."""
-    before: list[Piece] = []
-    held: list[Piece] = []
-    for piece in _frames(stream):
-        other = bool(held) and piece[0].rate != held[0][0].rate
-        if other or len(held) == GROUP:
-            yield _file(before + held), sum(frame.samples for frame, _ in held), held[0][0].rate
-            before, held = [] if other else held[-LEAD:], []
-        held.append(piece)
-    if held:
-        yield _file(before + held), sum(frame.samples for frame, _ in held), held[0][0].rate
+@dataclasses.dataclass(frozen=True)
+class _Group:
+    """Frames of one rate as a file of their own."""
+
+    file: bytes
+    samples: int
+    """So many at its end are the group's; before them are those of the frames that lead to it."""
+    rate: int
+
+    @classmethod
+    def of(cls, lead: list[Piece], own: list[Piece]) -> _Group:
+        return cls(_file(lead + own), sum(frame.samples for frame, _ in own), own[0][0].rate)
+
+
+def _groups(stream: Source) -> Iterator[_Group]:
+    """The stream, GROUP frames at a time or as many as have the same rate."""
+    for _, pieces in itertools.groupby(_frames(stream), key=lambda piece: piece[0].rate):
+        lead: list[Piece] = []
+        while own := list(itertools.islice(pieces, GROUP)):
+            yield _Group.of(lead, own)
+            lead = own[-LEAD:]
 
 
 def _file(pieces: list[Piece]) -> bytes:
@@ -151,30 +149,23 @@ def _frames(stream: Source) -> Iterator[Piece]:
     read = getattr(stream, "read1", stream.read)
     data, skipped, any_yet, ended = _behind_tag(stream), 0, False, False
     while True:
-        at = 0
-        while (frame := Frame.at(data, at)) is not None and at + frame.length + (0 if ended else HEADER) <= len(data):
-            behind = Frame.at(data, at + frame.length)
-            if behind is None and not (ended and at + frame.length == len(data)):
-                break  # what looks like a header stands in the middle of something
-            yield frame, data[at : at + frame.length]
-            at, any_yet, skipped = at + frame.length, True, 0
-        data = data[at:]
         frame = Frame.at(data, 0)
-        if frame is None or len(data) >= frame.length + HEADER:
+        if not ended and len(data) < (0 if frame is None else frame.length) + HEADER:
+            more = read(READ)
+            data, ended = data + more, not more
+        elif frame is not None and (len(data) == frame.length or Frame.at(data, frame.length) is not None):
+            yield frame, data[: frame.length]
+            data, skipped, any_yet = data[frame.length :], 0, True
+        else:  # no frame, or what looks like one in the middle of something
             here = _first(data, 1)
-            passed = here if here is not None else max(0, len(data) - (HEADER - 1))
+            if ended and here is None:
+                break
+            passed = len(data) - (HEADER - 1) if here is None else here
             data, skipped = data[passed:], skipped + passed
             if skipped > LONGEST_SEARCH:
                 raise _foreign(f"{skipped:,} bytes without a frame")
-            if here is not None:
-                continue
-        if ended:
-            if not any_yet:
-                raise _foreign("an end before the first frame")
-            return
-        more = read(READ)
-        ended = not more
-        data += more
+    if not any_yet:
+        raise _foreign("an end before the first frame")
 
 
 def _behind_tag(stream: Source) -> bytes:

@@ -62,26 +62,28 @@ class Projection(StreamConv):
 
     def __init__(self, readout: Readout) -> None:
         super().__init__(embedding.CHANNELS, NARROW, 1, norm=False)
-        self._readout = (readout,)  # in a tuple, so that it is not a part of this layer too
+        self._before = (readout,)  # in a tuple, so that it is not a part of this layer too
+
+    @property
+    def _readout(self) -> nn.Conv1d:
+        return self._before[0].conv
 
     @property
     def spared(self) -> int:
         """How many trained values fewer the product has."""
-        (readout,) = self._readout
-        first = readout.conv.weight.numel() + embedding.CHANNELS
-        return first + self.conv.weight.numel() - self.outputs * readout.conv.in_channels
+        trained = sum(part.numel() for part in self._readout.parameters()) + self.conv.weight.numel()
+        return trained - self.outputs * self._readout.in_channels
 
     @property
     def macs(self) -> float:
         """Multiplications per step, outside training."""
-        return float(self.outputs * self._readout[0].conv.in_channels)
+        return float(self.outputs * self._readout.in_channels)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """The product: (NARROW, trunk, 1) weights and (NARROW,) bias."""
-        (readout,) = self._readout
-        own, bias = super().folded()
-        assert readout.conv.bias is not None
-        return (own[:, :, 0] @ readout.conv.weight[:, :, 0]).unsqueeze(-1), own[:, :, 0] @ readout.conv.bias + bias
+        (own, bias), readout = super().folded(), self._readout
+        assert readout.bias is not None
+        return (own[:, :, 0] @ readout.weight[:, :, 0]).unsqueeze(-1), own[:, :, 0] @ readout.bias + bias
 
 
 class TinyHead(nn.Module):
