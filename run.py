@@ -339,14 +339,15 @@ def offered(policy: str) -> list[str]:
 def run_checks(python: Path, words: list[str]) -> int:
     """ruff, mypy and pytest, each announced; a final line; the exit status of the first that failed, 0 for none.
 
-    `words` go to pytest.
+    Tests are spread over two processes, a file's all in one, since they share what is slow to make. `words` go to
+    pytest.
     """
     chosen = words if any(word == "-m" or word.startswith("-m=") for word in words) else ["-m", "not slow", *words]
     steps = {
         "ruff check": ["ruff", "check", "."],
         "ruff format": ["ruff", "format", "--check", "."],
         "mypy": ["mypy"],
-        "pytest": ["pytest", "-q", *chosen],
+        "pytest": ["pytest", "-q", "-n", "2", "--dist", "loadfile", *chosen],
     }
     failed: list[tuple[str, int]] = []
     start = time.monotonic()

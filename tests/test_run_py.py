@@ -283,7 +283,7 @@ def test_the_checks_run_all_and_end_with_the_first_failure(
         "== mypy",
         "-m mypy",
         "== pytest",
-        "-m pytest -q -m not slow tests/core -x",
+        "-m pytest -q -n 2 --dist loadfile -m not slow tests/core -x",
     ]
     failed = {
         "": "== all 4 steps passed",
@@ -303,7 +303,7 @@ def test_slow_tests_are_chosen_by_their_mark(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr(run.subprocess, "run", record)
     assert run.run_checks(Path("python"), ["-m", "slow"]) == 0
-    assert commands[-1] == ["python", "-m", "pytest", "-q", "-m", "slow"]
+    assert commands[-1] == ["python", "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", "-m", "slow"]
 
 
 def test_ci_runs_exactly_the_checks() -> None:
