@@ -83,6 +83,8 @@ class Pretrain(Node):
     """Peak learning rate."""
     keep: Annotated[float, Field(ge=0.0)] = 0.5
     """Weight of this aim while it learns the phrase, lest real voices be forgotten; 0 drops it."""
+    phonemes: PositiveFloat | None = None
+    """Weight, while it learns to hear, of telling the phonemes of synthetic speech too; null leaves them out."""
 
 
 class Teacher(Node):

@@ -14,6 +14,7 @@ from wakewright.data.store import Store
 from wakewright.models import backbone, registry
 from wakewright.models.backbone import Backbone
 from wakewright.train import teach
+from wakewright.train.phonetic import Phonetic
 
 STEPS = 8
 """Outputs per window, as in the training of a phrase."""
@@ -39,7 +40,18 @@ def learn(
     sampler = Sampler(heard, clips, model.frontend, geometry, recipe.train, recipe.augment, seed=recipe.seed)
     imitation = teach.Imitation.of(sampler, heard)
     sampler = sampler.drawing(recipe.train)  # whoever learns to hear hears all levels of background from the start
+    phonetic = Phonetic.of(settings, recipe, model, heard, clips)
     with progress.stage("imitate", settings.steps, "steps") as bar:
-        teach.pretrain(model, imitation, sampler, settings.steps, settings.lr, seed=recipe.seed, path=path, bar=bar)
+        teach.pretrain(
+            model,
+            imitation,
+            sampler,
+            settings.steps,
+            settings.lr,
+            seed=recipe.seed,
+            path=path,
+            bar=bar,
+            phonetic=phonetic,
+        )
     likeness = teach.likeness(model.eval(), imitation, unheard)
     return Backbone(model.dims, backbone.body(model), imitation.scale, {}), likeness

@@ -19,6 +19,7 @@ from wakewright.data.store import Store
 from wakewright.models import backbone, registry
 from wakewright.models.backbone import Backbone
 from wakewright.train import loop, objectives, start, teach
+from wakewright.train.phonetic import Phonetic
 from wakewright.train.qat import Rounding
 from wakewright.train.validation import validate
 
@@ -199,7 +200,15 @@ class Session:
             known = known and path.is_file()
             with self.progress.stage("pretrain", steps, "steps") as bar:
                 teach.pretrain(
-                    model, imitation, general, steps, settings.lr, seed=self.recipe.seed, path=path, bar=bar
+                    model,
+                    imitation,
+                    general,
+                    steps,
+                    settings.lr,
+                    seed=self.recipe.seed,
+                    path=path,
+                    bar=bar,
+                    phonetic=Phonetic.of(settings, self.recipe, model, self.store, self.manifest),
                 )
         if not known:
             self.run.rewind_metrics(0, stage="pretrain")

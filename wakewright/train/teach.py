@@ -25,6 +25,7 @@ from wakewright.models import registry
 from wakewright.models.backbone import Scale
 from wakewright.train.loop import learning_rate
 from wakewright.train.objectives import imitate
+from wakewright.train.phonetic import Phonetic
 from wakewright.train.scoring import onto, per_frame, score_track
 
 SAVE_EVERY = 500
@@ -138,18 +139,28 @@ def likeness(model: Any, imitation: Imitation, store: Store) -> dict[str, float]
 
 
 def pretrain(
-    model: Any, imitation: Imitation, sampler: Sampler, steps: int, lr: float, *, seed: int, path: Path, bar: Bar
+    model: Any,
+    imitation: Imitation,
+    sampler: Sampler,
+    steps: int,
+    lr: float,
+    *,
+    seed: int,
+    path: Path,
+    bar: Bar,
+    phonetic: Phonetic | None = None,
 ) -> None:
-    """Teach the features of `model`, in place, to imitate the speech embedding.
+    """Teach the features of `model`, in place, to imitate the speech embedding, and with `phonetic` phonemes too.
 
     Progress is kept at `path`, from which an interrupted run goes on. Raises TrainingDiverged.
     """
-    optimiser = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
+    learning = torch.nn.ModuleList([model] if phonetic is None else [model, phonetic])
+    optimiser = torch.optim.AdamW(learning.parameters(), lr=lr, weight_decay=0.01)
     plan = Train(steps=steps, lr=lr)
     first = 0
     if path.is_file():
         stored = torch.load(path, map_location="cpu", weights_only=True)
-        model.load_state_dict(stored["model"])
+        learning.load_state_dict(stored["learning"])
         optimiser.load_state_dict(stored["optimiser"])
         first = stored["step"]
     bar.advance(first)
@@ -161,19 +172,21 @@ def pretrain(
             group["lr"] = learning_rate(plan, step)
         features, _ = model.features(torch.from_numpy(batch.frames))
         loss = imitation(features, batch)
+        if phonetic is not None:
+            loss = loss + phonetic(model, step)
         if not torch.isfinite(loss):
             raise TrainingDiverged(
                 f"the loss became {loss.item()} at step {step} of pretraining", do="lower train.pretrain.lr"
             )
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        torch.nn.utils.clip_grad_norm_(learning.parameters(), 1.0)
         optimiser.step()
         bar.advance(1)
         bar.note(f"loss {loss.item():.3f}")
         if (step + 1) % SAVE_EVERY == 0 or step + 1 == steps:
             buffer = io.BytesIO()
-            state = {"model": model.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
+            state = {"learning": learning.state_dict(), "optimiser": optimiser.state_dict(), "step": step + 1}
             torch.save(state, buffer)
             write_bytes(path, buffer.getvalue())
 
