@@ -220,10 +220,8 @@ def run_again(cell: Cell, speech: Path, out: Path) -> None:
     if path.exists():
         return
     run = Run.latest(out / "runs" / cell.name)
-    folder = run.folder / "forms" / "again"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = form_folder(run, "again", "model.tflite")
     tflite.write(registry.load(run.model_path), folder / "model.tflite")
-    shutil.copy(run.metadata_path, folder / "metadata.json")
     about = dataclasses.asdict(cell) | {"model": f"{cell.model} again"}
     write_json(path, about | measured(folder, real.read_material(speech, cell.word, apart=APART), run))
 
@@ -238,15 +236,20 @@ def other_forms(run: Run) -> Iterable[tuple[str, Path]]:
     """Of a run that ships int8: the trained model with its roundings, and in float32, as folders with a detector."""
     if not run.tflite_path.is_file():
         return
-    about = json.loads(run.metadata_path.read_text()) | {"model": "model.onnx"}
     for form, rounds in (("rounded", True), ("float32", False)):
         model = registry.load(run.model_path)
         quantised.set_rounding(model, rounds=rounds, watches=False)
-        folder = run.folder / "forms" / form
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = form_folder(run, form, "model.onnx")
         onnx.write(model, folder / "model.onnx")
-        write_json(folder / "metadata.json", about)
         yield form, folder
+
+
+def form_folder(run: Run, form: str, model: str) -> Path:
+    """A folder that is a detector once it holds the file `model`, with the threshold of the run."""
+    folder = run.folder / "forms" / form
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "metadata.json", json.loads(run.metadata_path.read_text()) | {"model": model})
+    return folder
 
 
 def table(out: Path) -> Iterable[str]:

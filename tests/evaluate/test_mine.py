@@ -412,10 +412,12 @@ def test_mp3_radio_is_heard_from_the_middle_of_a_frame_on(run: Path, address: st
 
 
 def test_an_address_that_is_lost_is_told_and_what_was_found_is_kept(run: Path, address: str, tmp_path: Path) -> None:
-    mined = Mined(tmp_path / "lost")
+    mined, whole = Mined(tmp_path / "lost"), Mined(tmp_path / "whole")
     with pytest.raises(InputError, match=r"/lost was lost\n  got: an end 1 bytes before it was due\n  do:  search"):
         mine(Search.of(run), material([f"{address}/lost"]), mined, progress=Progress(quiet=True), say=print)
-    assert mined.found(), "the first five minutes"
+    mine(Search.of(run), material([f"{address}/radio"]), whole, progress=Progress(quiet=True), say=print)
+    assert [one.id for one in mined.found()] == [one.id for one in whole.found()]
+    assert sum(line["seconds"] for line in mined.journal()) == pytest.approx(400, abs=1)
 
 
 def test_sound_that_comes_in_pieces_makes_the_blocks_of_the_file(hours: Path) -> None:

@@ -29,8 +29,9 @@ from wakewright.detect import household
 from wakewright.detect.detector import BEFORE_S, Detector
 from wakewright.detect.judge import SHORTEST_S, Judge
 from wakewright.evaluate import alike
+from wakewright.evaluate.addresses import blocks_at
 from wakewright.evaluate.peaks import DEAD_TIME_S, peak_steps
-from wakewright.evaluate.sources import Block, Material, blocks_of, opened_url
+from wakewright.evaluate.sources import Block, Material, blocks_of
 
 VERSION = 1
 """Raised whenever a search would find something else."""
@@ -287,8 +288,8 @@ def mine(
             bar.advance(round(searched.seconds))
             bar.note(f"{len(keeper.kept)} sounds kept")
     for url in wanted.urls:
-        with opened_url(url) as coming, (progress or Progress()).stage(f"mine {url}", None, "s") as bar:
-            for block in coming:
+        with (progress or Progress()).stage(f"mine {url}", None, "s") as bar:
+            for block in blocks_at(url, say):
                 if _where(_line(block, key)) not in done:
                     take(work(block))
                 bar.advance(round(block.end_s - block.start_s))

@@ -1,4 +1,4 @@
-"""What is searched for mistakes: files, folders and addresses, cut into blocks that fit into memory.
+"""What is searched for mistakes: files, folders and what comes in pieces, cut into blocks that fit into memory.
 
 Every block begins with some seconds of what came before it, in which front end and model settle, so that it can be
 heard by any process and in any order with the same result.
@@ -6,25 +6,15 @@ heard by any process and in any order with the same result.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import dataclasses
-import datetime
-import http.client
-import io
-import shutil
-import tempfile
-import urllib.parse
-import urllib.request
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from wakewright.core.audio import SAMPLE_RATE, Samples, duration, find_audio, load_part
 from wakewright.core.errors import AudioError, InputError
-from wakewright.core.mp3 import is_mp3, read_mp3
-from wakewright.core.pcm import read_pipe
 from wakewright.detect.judge import AFTER_S, quiet
 
 BLOCK_S = 300.0
@@ -35,12 +25,7 @@ TAIL_S = 3.0
 """Sound after a block that is heard: a peak near its end may belong to a higher one behind it."""
 QUIET_S = 2.4
 """Quiet before the beginning of a source."""
-TIMEOUT_S = 30.0
-"""An address that gives nothing for so long is gone."""
 WEB = ("http://", "https://")
-MP3_TYPES = ("audio/mpeg", "audio/mp3", "audio/x-mpeg", "audio/mpeg3")
-LOST = (OSError, http.client.HTTPException)
-"""What a connection that breaks raises; URLError is an OSError."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -172,75 +157,6 @@ def material(words: Sequence[str]) -> Material:
     if problems and not found and not urls:
         raise problems[0]
     return Material(tuple(found), tuple(urls), tuple(f"{p.what}: {p.got}" for p in problems), left_out)
-
-
-class _Connection:
-    """A stream of an address; that it was lost is told as such."""
-
-    def __init__(self, answer: http.client.HTTPResponse, stream: io.BufferedReader, url: str) -> None:
-        self._answer, self._stream, self._url = answer, stream, url
-
-    def read(self, size: int = -1, /) -> bytes:
-        """As many bytes, fewer at the end; all of them for -1."""
-        found = self._lasting(self._stream.read, size)
-        return self._whole(found, ended=size < 0 or len(found) < size)
-
-    def read1(self, size: int, /) -> bytes:
-        """At most as many, those that are there."""
-        found = self._lasting(self._stream.read1, size)
-        return self._whole(found, ended=not found)
-
-    def _lasting(self, read: Callable[[int], bytes], size: int) -> bytes:
-        try:
-            return read(size)
-        except LOST as error:
-            raise self._lost(str(error) or type(error).__name__) from error
-
-    def _whole(self, found: bytes, *, ended: bool) -> bytes:
-        if ended and self._answer.length:  # a connection that is closed too early looks like an end
-            raise self._lost(f"an end {self._answer.length:,} bytes before it was due")
-        return found
-
-    def _lost(self, got: str) -> InputError:
-        do = "search it again: what was found is kept, but for the last five minutes"
-        return InputError(f"{self._url} was lost", got=got, do=do)
-
-
-@contextlib.contextmanager
-def opened_url(url: str) -> Iterator[Iterable[Block]]:
-    """The blocks of what an address gives: WAV and MP3 while they come, endless or not; FLAC once all of it is here.
-
-    Raises InputError when it cannot be reached, or no more, or is none of these; AudioError for one that is broken.
-    """
-    request = urllib.request.Request(url, headers={"User-Agent": "wakewright"})
-    with contextlib.ExitStack() as stack:
-        try:
-            answer = stack.enter_context(urllib.request.urlopen(request, timeout=TIMEOUT_S))
-            stream = io.BufferedReader(answer, 1 << 16)
-            head = stream.peek(4)[:4]
-            if head == b"fLaC":
-                path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "sound.flac"
-                with path.open("wb") as file:
-                    shutil.copyfileobj(stream, file)
-        except (*LOST, ValueError) as error:
-            raise InputError(f"{url} cannot be read", got=str(error), do="check the address") from error
-        kind = answer.headers.get("Content-Type", "something")
-        coming = _Connection(answer, stream, url)
-        begun = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        if head == b"fLaC":
-            yield blocks_of(Source.of(path, url))
-        elif head == b"RIFF":
-            yield live_blocks(f"{url} from {begun}", read_pipe(coming))
-        elif (
-            is_mp3(head) or kind.split(";")[0].strip().lower() in MP3_TYPES
-        ):  # a radio begins in the middle of a frame
-            yield live_blocks(f"{url} from {begun}", read_mp3(coming))
-        else:
-            raise InputError(
-                f"{url} cannot be searched",
-                got=f"{kind}, where WAV, MP3 and FLAC are understood",
-                do="name such a stream, or record it to a file first",
-            )
 
 
 def live_blocks(name: str, pieces: Iterable[Samples]) -> Iterator[Block]:

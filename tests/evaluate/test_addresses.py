@@ -1,0 +1,177 @@
+"""Addresses that break, as radios and networks do: what came is heard, and a radio is connected to again."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from wakewright.core.audio import SAMPLE_RATE
+from wakewright.core.errors import DiskFull, InputError
+from wakewright.evaluate import addresses
+from wakewright.evaluate.addresses import blocks_at
+
+Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
+SECONDS = 20
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(addresses, "PAUSE_S", 0.001)
+    monkeypatch.setattr(addresses, "TRIES", 3)
+    monkeypatch.setattr(addresses, "TIMEOUT_S", 1.0)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """Twenty seconds of noise as files."""
+    folder = tmp_path_factory.mktemp("sound")
+    sound = 0.1 * np.random.default_rng(1).normal(size=SECONDS * SAMPLE_RATE)
+    for kind in ("wav", "mp3", "flac"):
+        soundfile.write(folder / f"a.{kind}", sound, SAMPLE_RATE, format=kind.upper())
+    return {path.suffix[1:]: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.fixture
+def served() -> Iterator[Callable[..., str]]:
+    """Starts a server that answers with these, one after another, and from then on as the last; gives its address."""
+    servers: list[tuple[http.server.ThreadingHTTPServer, threading.Thread]] = []
+
+    def start(*answers: Answer) -> str:
+        left = list(answers)
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                (left.pop(0) if len(left) > 1 else left[0])(self)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.server_port}/live"
+
+    yield start
+    for server, thread in servers:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def sends(
+    data: bytes, *, length: int | None = None, then: str = "close", kind: str = "audio/mpeg", **more: str
+) -> Answer:
+    """An answer with these bytes, which then closes, resets the connection or falls silent."""
+
+    def answer(handler: http.server.BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", kind)
+        for name, value in more.items():
+            handler.send_header(name.replace("_", "-"), value)
+        if length is not None:
+            handler.send_header("Content-Length", str(length))
+        handler.end_headers()
+        handler.wfile.write(data)
+        if then == "reset":
+            threading.Event().wait(0.3)  # a reset throws away what has not been read
+            handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            os.close(handler.connection.detach())
+        elif then == "silence":
+            threading.Event().wait(1.5)
+
+    return answer
+
+
+def refuses(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """The radio is not there."""
+    handler.send_error(503)
+
+
+def heard(url: str, said: list[str]) -> tuple[list[float], InputError | None]:
+    """Seconds of each block, and how it ended."""
+    seconds: list[float] = []
+    try:
+        seconds.extend(block.source.seconds for block in blocks_at(url, said.append))
+    except InputError as error:
+        return seconds, error
+    return seconds, None
+
+
+def test_a_radio_that_is_reset_is_connected_to_again(files: dict[str, bytes], served: Callable[..., str]) -> None:
+    said: list[str] = []
+    url = served(sends(files["mp3"], then="reset"), sends(files["mp3"]))
+    seconds, error = heard(url, said)
+    assert seconds[-1] == pytest.approx(SECONDS, abs=0.3)
+    assert len(said) == 1
+    assert "reset" in said[0]
+    assert error is None
+
+
+def test_all_that_a_radio_gave_before_it_fell_silent_is_heard(
+    files: dict[str, bytes], served: Callable[..., str]
+) -> None:
+    said: list[str] = []
+    mp3 = files["mp3"]
+    url = served(sends(mp3, then="silence"), refuses, sends(mp3[: len(mp3) // 2], then="silence"), refuses)
+    seconds, error = heard(url, said)
+    assert seconds == pytest.approx([SECONDS, SECONDS / 2], abs=0.3)
+    assert len(said) == 2
+    assert all(line.startswith(f"{url} was lost (") and line.endswith("): connecting again") for line in said)
+    assert error is not None
+    assert f"{url} was lost\n  got: HTTP Error 503" in str(error)
+    assert "what was found is kept" in str(error)
+
+
+def test_a_radio_that_ends_is_an_interruption_and_a_recording_that_ends_is_whole(
+    files: dict[str, bytes], served: Callable[..., str]
+) -> None:
+    said: list[str] = []
+    seconds, error = heard(served(sends(files["mp3"], icy_name="one"), refuses), said)
+    assert seconds == pytest.approx([SECONDS], abs=0.3)
+    assert error is not None
+    assert said[0].endswith("was lost (it ended): connecting again")
+    assert heard(served(sends(files["mp3"])), said)[1] is None
+    assert len(said) == 1
+
+
+@pytest.mark.parametrize(("kind", "expected"), [("mp3", [SECONDS / 2]), ("wav", [SECONDS / 2]), ("flac", [])])
+def test_a_recording_that_breaks_is_heard_until_there_and_told(
+    kind: str, expected: list[float], files: dict[str, bytes], served: Callable[..., str]
+) -> None:
+    said: list[str] = []
+    data = files[kind]
+    url = served(sends(data[: len(data) // 2], length=len(data), kind=f"audio/{kind}"))
+    seconds, error = heard(url, said)
+    assert seconds == pytest.approx(expected, abs=0.5)
+    assert error is not None
+    assert f"an end {len(data) - len(data) // 2:,} bytes before it was due" in str(error)
+    assert said == []
+
+
+def test_a_disk_that_is_full_is_not_the_addresss_fault(
+    files: dict[str, bytes],
+    served: Callable[..., str],
+    disk_of: Callable[[str], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = disk_of("64k")
+    monkeypatch.setattr(addresses.tempfile, "tempdir", str(folder))
+    with pytest.raises(DiskFull):
+        list(blocks_at(served(sends(files["flac"], length=len(files["flac"]))), print))
+
+
+def test_an_address_that_never_answered_is_not_tried_again(served: Callable[..., str]) -> None:
+    said: list[str] = []
+    with pytest.raises(InputError, match="cannot be read\n  got: HTTP Error 503"):
+        list(blocks_at(served(refuses), said.append))
+    assert said == []
