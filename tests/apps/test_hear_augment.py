@@ -30,7 +30,11 @@ def test_each_that_is_named_is_on_the_page(tmp_path: Path, capsys: pytest.Captur
     assert "page/index.html" in capsys.readouterr().out
     page = (tmp_path / "page" / "index.html").read_text(encoding="utf-8")
     assert re.findall(r"<h2>(\w+)", page) == list(only)
-    assert page.count("data:audio/wav") == 4
+    assert page.count("data:audio/flac") == 4
+    widths = [float(width) for width in re.findall(r'width:([\d.]+)%" src', page)]
+    assert widths[0] == 100 > widths[1]
+    assert max(widths[2:4]) == 100
+    assert "% of the silence before the word, " in page
     assert page.count("data:image/png") == 6
     assert page.count("off in this recipe") == 3
     assert "me &lt;b&gt;.wav" in page

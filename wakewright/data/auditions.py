@@ -49,6 +49,8 @@ FEATURES = {
 }
 """What is done to features when a batch is drawn: it can be seen and not heard."""
 NAMES = (*SOUNDS, *FEATURES, "all")
+SHARES = {"before": "of the silence before the word", "after": "of that after it"}
+"""What a plan calls these are shares."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,6 +167,8 @@ def told(plan: Any) -> str:
             continue
         if dataclasses.is_dataclass(value):
             parts.append(told(value))
+        elif field.name in SHARES:
+            parts.append(f"{100 * value:.0f} % {SHARES[field.name]}")
         elif isinstance(value, tuple):
             parts.append(f"{field.name} " + " ".join(f"{v:.1f}" for v in value))
         else:

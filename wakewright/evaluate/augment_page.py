@@ -53,20 +53,28 @@ def _section(name: str, mine: list[tuple[Clip, Audition]]) -> str:
 
 
 def _pair(clip: Clip, audition: Audition) -> str:
-    said = f"{Path(clip.path).name}{': ' if audition.drawn else ''}{audition.drawn}"
-    sides = "".join(_side(side, label) for side, label in ((audition.before, "before"), (audition.after, "after")))
+    who = Path(clip.path).name if clip.real else f"{clip.speaker}, “{clip.text}”"
+    said = f"{who}{': ' if audition.drawn else ''}{audition.drawn}"
+    longest = max(len(audition.before), len(audition.after))
+    sides = "".join(
+        _side(side, label, len(side) / longest)
+        for side, label in ((audition.before, "before"), (audition.after, "after"))
+    )
     return f'<p class="muted">{escape(said)}</p><div class="pair">{sides}</div>'
 
 
-def _side(what: Samples, label: str) -> str:
+def _side(what: Samples, label: str, share: float) -> str:
+    """A picture as wide as `share` of its column, so that a second is as long on either side; sound with a player."""
     heard = what.ndim == 1
     image = picture.spectrogram(what) if heard else picture.features(what)
-    shown = f'<img alt="{label}" src="data:image/png;base64,{base64.b64encode(image).decode()}">'
+    source = f"data:image/png;base64,{base64.b64encode(image).decode()}"
+    shown = f'<img alt="{label}" style="width:{100 * share:.1f}%" src="{source}">'
     return f"<div>{shown}{_player(what) if heard else ''}</div>"
 
 
 def _player(samples: Samples) -> str:
+    """The sound without loss, since it is here to be judged."""
     coded = io.BytesIO()
-    soundfile.write(coded, to_int16(samples), SAMPLE_RATE, subtype="PCM_16", format="WAV")
+    soundfile.write(coded, to_int16(samples), SAMPLE_RATE, subtype="PCM_16", format="FLAC")
     sound = base64.b64encode(coded.getvalue()).decode()
-    return f'<audio controls preload="none" src="data:audio/wav;base64,{sound}"></audio>'
+    return f'<audio controls preload="metadata" src="data:audio/flac;base64,{sound}"></audio>'
