@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from wakewright import backbone
 from wakewright.apps.cli import main
@@ -75,6 +76,10 @@ def test_it_is_made_and_can_be_begun_from(people: Path, tmp_path: Path) -> None:
     assert backbone.train(recipe(people), out, ["CC0 (made up)"], Progress(quiet=True)).read_bytes() == before
     again = recipe(people, "train.pretrain.steps=3")
     assert files.read(backbone.train(again, out, [], Progress(quiet=True))).about["steps"] == 3
+    telling = files.read(backbone.train(recipe(people, "train.pretrain.phonemes=0.3"), out, [], Progress(quiet=True)))
+    assert telling.about["phonemes"] == 0.3
+    assert "to tell phonemes (weight 0.3)" in path.with_suffix(".md").read_text()
+    assert any(not torch.equal(found.weights[name], weights) for name, weights in telling.weights.items())
     assert (out / "features" / "train" / "store.json").stat().st_mtime_ns == heard, "it is heard once"
 
 

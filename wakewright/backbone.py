@@ -126,6 +126,7 @@ def _about(
         "version": __version__,
         "seed": recipe.seed,
         "steps": settings.steps,
+        "phonemes": settings.phonemes,
         "hours_heard": round(seconds / 3600, 2),
         "hours_real": round(learnt.of("speech").real_seconds / 3600, 3),
         "real_copies": recipe.augment.real_copies,
@@ -144,11 +145,12 @@ def _people(clips: Manifest) -> set[tuple[str, str]]:
 
 def card(dims: registry.Dimensions, about: Mapping[str, Any]) -> str:
     """What a backbone is and what it comes from, as Markdown."""
+    phonemes = about.get("phonemes")
     lines = [
         f"# Backbone for {dims.name} of width {dims.width:g}",
         "",
         "Trunk and readout of a tiny model over the micro front end, trained to give what the shared speech "
-        "embedding gives. It knows no phrase.",
+        f"embedding gives{f', and to tell phonemes (weight {phonemes:g})' if phonemes else ''}. It knows no phrase.",
         "",
         "| | |",
         "|---|---|",
