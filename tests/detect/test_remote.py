@@ -109,7 +109,9 @@ def test_a_connection_that_died_is_tried_once_more(server: Server, judge: Remote
 
 
 @pytest.mark.parametrize(
-    ("step", "got"), [((503, b"{}"), "status 503"), ((429, b"{}"), "status 429"), (too_slow, "timed out")], ids=str
+    ("step", "got"),
+    [((503, b"{}"), "status 503"), ((429, b"{}"), "status 429"), (too_slow, "timed out")],
+    ids=["503", "429", "too slow"],
 )
 def test_one_that_cannot_answer_is_away(server: Server, judge: RemoteJudge, step: Any, got: str) -> None:
     server.plan = [step]
