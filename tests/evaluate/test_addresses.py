@@ -170,6 +170,21 @@ def test_a_disk_that_is_full_is_not_the_addresss_fault(
         list(blocks_at(served(sends(files["flac"], length=len(files["flac"]))), print))
 
 
+@pytest.mark.parametrize("kind", ["mp3", "wav", "flac"])
+def test_what_begins_slowly_is_known_all_the_same(
+    kind: str, files: dict[str, bytes], served: Callable[..., str]
+) -> None:
+    def slow(handler: http.server.BaseHTTPRequestHandler) -> None:
+        sends(files[kind][:2], kind="application/octet-stream")(handler)
+        handler.wfile.flush()
+        threading.Event().wait(0.2)
+        handler.wfile.write(files[kind][2:])
+
+    seconds, error = heard(served(slow), [])
+    assert error is None
+    assert seconds == pytest.approx([SECONDS], abs=0.3)
+
+
 def test_an_address_that_never_answered_is_not_tried_again(served: Callable[..., str]) -> None:
     said: list[str] = []
     with pytest.raises(InputError, match="cannot be read\n  got: HTTP Error 503"):

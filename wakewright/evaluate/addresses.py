@@ -39,7 +39,7 @@ class _Connection:
     """What an address sends. Where the connection breaks it ends, and `lost` says how."""
 
     def __init__(self, answer: http.client.HTTPResponse) -> None:
-        self._answer, self._left = answer, answer.length
+        self._answer, self._left, self._again = answer, answer.length, b""
         self.kind: str = answer.headers.get("Content-Type", "something")
         self.endless = answer.length is None
         """Whether it was not told how much will come."""
@@ -49,36 +49,33 @@ class _Connection:
 
     def head(self) -> bytes:
         """The first four bytes, which will be read again."""
-        try:
-            return self._answer.peek(4)[:4]
-        except BROKEN as error:
-            self._note(error)
-            return b""
+        self._again = self.read(4)
+        return self._again
 
     def read(self, size: int = -1, /) -> bytes:
         """As many bytes, fewer at the end; all of them for -1."""
-        found = b""
+        found = bytearray()
         while piece := self.read1(_COPIED if size < 0 else size - len(found)):
             found += piece
-        return found
+        return bytes(found)
 
     def read1(self, size: int, /) -> bytes:
         """At most as many, those that are there."""
+        if self._again:
+            found, self._again = self._again[:size], self._again[size:]
+            return found
         if not size or self.lost is not None:
             return b""
         try:
             found = self._answer.read1(size)
         except BROKEN as error:
-            self._note(error)
+            self.lost = str(error) or type(error).__name__
             return b""
         if self._left is not None:
             self._left -= len(found)
         if not found and self._left:  # closed too early it looks like an end
             self.lost = f"an end {self._left:,} bytes before it was due"
         return found
-
-    def _note(self, error: Exception) -> None:
-        self.lost = str(error) or type(error).__name__
 
 
 def blocks_at(url: str, say: Callable[[str], None]) -> Iterator[Block]:
