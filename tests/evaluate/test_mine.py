@@ -416,6 +416,7 @@ def test_an_address_that_is_lost_is_told_and_what_was_found_is_kept(run: Path, a
     with pytest.raises(InputError, match=r"/lost was lost\n  got: an end 1 bytes before it was due\n  do:  search"):
         mine(Search.of(run), material([f"{address}/lost"]), mined, progress=Progress(quiet=True), say=print)
     mine(Search.of(run), material([f"{address}/radio"]), whole, progress=Progress(quiet=True), say=print)
+    assert mined.found(), "the first five minutes"
     assert [one.id for one in mined.found()] == [one.id for one in whole.found()]
     assert sum(line["seconds"] for line in mined.journal()) == pytest.approx(400, abs=1)
 

@@ -13,8 +13,9 @@ import torch
 from wakewright.core.errors import RecipeError
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.recipe import Pretrain, Recipe
+from wakewright.data.batches import whole_steps
 from wakewright.data.phonemes import phonemes
-from wakewright.data.store import LOCATED, Store, Track
+from wakewright.data.store import LOCATED, Store, Track, decode
 from wakewright.data.streams import KINDS
 from wakewright.train import teach
 from wakewright.train.phonetic import Phonetic
@@ -58,7 +59,8 @@ def told(model: Any, aim: Phonetic, store: Store, clip: int) -> list[int]:
     """The sounds that the likeliest path tells of the second time that a clip is said, by number."""
     event = store.events[store.events["clip"] == clip][1]
     low, high = int(event["start"]) // 160 - 2 - model.trunk.reach, int(event["end"]) // 160 + 10
-    frames = (store.tracks["micro"].frames[low : low + (high - low) // 3 * 3].astype(np.float32) + 128) * (26 / 255)
+    whole = whole_steps(low, high, model.trunk.reach, model.stride)
+    frames = decode("micro", store.tracks["micro"].frames[low:whole])
     path = aim.last(model.eval().features(torch.from_numpy(frames)[None])[0])[0].argmax(dim=-1).tolist()
     return [at for at, before in zip(path, [0, *path], strict=False) if at not in (0, before)]
 
@@ -72,16 +74,20 @@ def test_the_sounds_of_every_utterance_are_learnt_without_their_times(toy: Any) 
     assert aim is not None
     learning = torch.nn.ModuleList([model, aim])
     optimiser = torch.optim.Adam(learning.parameters(), lr=5e-3)
+    losses: list[float] = []
     for step in range(250):
         model.train()
         loss = aim(model, step)
+        losses.append(loss.item())
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
     number = {s: 1 + at for at, s in enumerate(sorted({s for t in TEXTS for s in phonemes(t, "en-us")}))}
     wanted = [[number[s] for s in phonemes(text, "en-us")] for text in TEXTS]
     right = [told(model, aim, store, clip) == sounds for clip, sounds in enumerate(wanted)]
-    assert sum(right) >= 5, right
+    assert sum(right) >= 5, right  # statistics of normalisation that were averaged may cost a sound
+    assert losses[0] > 2
+    assert np.mean(losses[-10:]) < 0.2
 
 
 def test_a_step_is_the_same_each_time_and_another_step_another(toy: Any) -> None:

@@ -84,7 +84,7 @@ class Pretrain(Node):
     keep: Annotated[float, Field(ge=0.0)] = 0.5
     """Weight of this aim while it learns the phrase, lest real voices be forgotten; 0 drops it."""
     phonemes: PositiveFloat | None = None
-    """Weight, while it learns to hear, of telling the phonemes of synthetic speech too; null leaves them out."""
+    """Weight of telling the phonemes of synthetic speech too, in `steps` or `refine`; null leaves them out."""
 
 
 class Teacher(Node):

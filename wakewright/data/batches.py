@@ -111,11 +111,11 @@ def label_frames(
 
 
 def _mark(labels: NDArray[np.int8], track: Track, event: np.void, first: int, last: int, value: int) -> None:
-    low, high = _frames(track, event, first, last)
+    low, high = frames_between(track, event, first, last)
     labels[low:high] = value
 
 
-def _frames(track: Track, event: np.void, first: int, last: int) -> tuple[int, int]:
+def frames_between(track: Track, event: np.void, first: int, last: int) -> tuple[int, int]:
     """Frames of the event's stream that are complete between two samples of it (half open)."""
     begin, end = (int(track.starts[event["stream"] + i]) for i in (0, 1))
     low = begin + max(0, -(-(first - track.first_end) // track.hop))
@@ -132,7 +132,7 @@ def inside(store: Store, track: Track, kind: Kind, *, real: bool | None = None) 
     """(frames,) True during the utterances of this kind and half a second after."""
     marks = np.zeros(int(track.starts[-1]), np.bool_)
     for event in _events(store, kind, real):
-        low, high = _frames(track, event, int(event["start"]), int(event["end"]) + SAMPLE_RATE // 2)
+        low, high = frames_between(track, event, int(event["start"]), int(event["end"]) + SAMPLE_RATE // 2)
         marks[low:high] = True
     return marks
 
@@ -191,7 +191,9 @@ class Sampler:
         rows = []
         for event in _events(store, kind, real):
             end = int(event["end"])
-            low, high = _frames(self.track, event, end - int(EARLY_S * SAMPLE_RATE), end + int(LATE_S * SAMPLE_RATE))
+            low, high = frames_between(
+                self.track, event, end - int(EARLY_S * SAMPLE_RATE), end + int(LATE_S * SAMPLE_RATE)
+            )
             usable = np.flatnonzero(self.labels[low:high] == wanted)
             if usable.size:
                 rows.append((low + usable[0], low + usable[-1] + 1))

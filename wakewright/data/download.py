@@ -120,13 +120,13 @@ def download(remote: Remote, path: Path, *, told: Told | None = None, pause_s: f
                 if error.code not in _BUSY or fruitless + 1 >= ATTEMPTS:
                     raise _refused(remote, error) from error
                 fruitless += 1
-                time.sleep(_pause(fruitless, pause_s, error.headers))
+                time.sleep(pause(fruitless, pause_s, error.headers))
             except BROKEN as error:
                 fruitless = 0 if _length(part) > before else fruitless + 1
                 if max(fruitless, starts) >= ATTEMPTS:
                     raise _offline(remote, error) from error
                 if fruitless:
-                    time.sleep(_pause(fruitless, pause_s, None))
+                    time.sleep(pause(fruitless, pause_s))
         _verify(remote, part, note)
         with part.open("rb+") as stream:
             os.fsync(stream.fileno())
@@ -293,8 +293,9 @@ def _length(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _pause(fruitless: int, pause_s: float, headers: Message | None) -> float:
-    """Seconds to wait: twice as long each time, or as long as the server asks, a minute at most."""
+def pause(fruitless: int, pause_s: float, headers: Message | None = None) -> float:
+    """Seconds to wait after so many fruitless connections: `pause_s` after the first, twice as long each time, or as
+    long as the server asks, a minute at most."""
     asked = str(headers.get("Retry-After", "")) if headers is not None else ""
     seconds = float(asked) if asked.isdigit() else pause_s * 2.0 ** (fruitless - 1)
     return min(seconds, LONGEST_PAUSE_S)

@@ -21,12 +21,9 @@ from wakewright.core.errors import AudioError, InputError
 from wakewright.core.files import disk_errors
 from wakewright.core.mp3 import is_mp3, read_mp3
 from wakewright.core.pcm import read_pipe
+from wakewright.data.download import PAUSE_S, TIMEOUT_S, pause
 from wakewright.evaluate.sources import Block, Source, blocks_of, live_blocks
 
-TIMEOUT_S = 30.0
-"""An address that gives nothing for so long is gone."""
-PAUSE_S, LONGEST_PAUSE_S = 1.0, 60.0
-"""Before a radio is tried again, at first and at last: each pause is twice as long, until sound comes."""
 TRIES = 15
 """Connections to a radio without any sound, one after another, before giving up: some ten minutes."""
 BROKEN = (OSError, http.client.HTTPException)
@@ -107,7 +104,7 @@ def blocks_at(url: str, say: Callable[[str], None]) -> Iterator[Block]:
             raise _gone(url, lost, "search it again when it is back: what was found is kept")
         if fruitless == 1:
             say(f"{url} was lost ({lost}): connecting again")
-        time.sleep(min(PAUSE_S * 2.0 ** (fruitless - 1), LONGEST_PAUSE_S))
+        time.sleep(pause(fruitless, PAUSE_S))
 
 
 class _Unreachable(InputError):

@@ -21,7 +21,7 @@ from wakewright.core.audio import SAMPLE_RATE
 from wakewright.core.errors import RecipeError
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.recipe import Pretrain, Recipe
-from wakewright.data.batches import whole_steps
+from wakewright.data.batches import frames_between, whole_steps
 from wakewright.data.phonemes import phonemes
 from wakewright.data.store import Store, Track, decode
 from wakewright.data.streams import PIECE_S
@@ -98,9 +98,8 @@ def _is_known(clip: Clip) -> bool:
 
 def _span(track: Track, event: np.void, reach: int, stride: int) -> tuple[int, int]:
     """The frame from which a trunk hears an utterance, and how many whole steps hear it; 0 where there is no room."""
-    begin, end = (int(track.starts[event["stream"] + i]) for i in (0, 1))
-    first = max(begin, begin + (int(event["start"]) - track.first_end) // track.hop - reach)
-    after = int(event["end"]) + int(AFTER_S * SAMPLE_RATE)
-    last = min(end, begin + (after - track.first_end) // track.hop + 1)
+    # from the last frame before it begins, and what the trunk hears before that
+    begins = int(event["start"]) - (reach + 1) * track.hop + 1
+    first, last = frames_between(track, event, begins, int(event["end"]) + int(AFTER_S * SAMPLE_RATE))
     whole = whole_steps(first, last, reach, stride)
     return first, (whole - first - reach) // stride + 1 if whole > first else 0
