@@ -17,7 +17,7 @@ from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.evaluate import real
 from wakewright.evaluate.metrics import DetCurve, Negatives, allowed_count, just_above
-from wakewright.evaluate.real import Material
+from wakewright.evaluate.real import Material, Measured
 
 REPLICATES = 2000
 """Draws of a bootstrap."""
@@ -63,14 +63,21 @@ class Heard:
     @classmethod
     def measured(cls, run: Run, material: Material, snrs_db: Sequence[float | None]) -> Self:
         """Hear all of it with the detector that the run ships."""
-        words, others = real.measure(material, run.folder, snrs_db=snrs_db, workers=run.recipe.engine.workers)
+        measured = real.measure(material, run.folder, snrs_db=snrs_db, workers=run.recipe.engine.workers)
+        threshold = json.loads(run.metadata_path.read_text(encoding="utf-8"))["threshold"]
+        return cls.of(material, measured, threshold)
+
+    @classmethod
+    def of(cls, material: Material, measured: Measured, threshold: float) -> Self:
+        """What was measured of this material, of a detector calibrated to `threshold`."""
+        words, others = measured
         place = {recording.path: i for i, recording in enumerate(material.words)}
         peaks = {name: np.zeros(len(place), np.float32) for name in words}
         for name, trials in words.items():
             for trial in trials:
                 peaks[name][place[trial.source]] = trial.peak
         return cls(
-            json.loads(run.metadata_path.read_text(encoding="utf-8"))["threshold"],
+            threshold,
             tuple(place),
             tuple(recording.speaker for recording in material.words),
             peaks,

@@ -83,6 +83,13 @@ def test_it_is_made_and_can_be_begun_from(people: Path, tmp_path: Path) -> None:
     assert (out / "features" / "train" / "store.json").stat().st_mtime_ns == heard, "it is heard once"
 
 
+def test_phonemes_that_nobody_speaks_are_missed_before_anything_is_heard(people: Path, tmp_path: Path) -> None:
+    silent = recipe(people, "train.pretrain.phonemes=0.3", "voices.sentences=0")
+    with pytest.raises(RecipeError, match="nothing to learn phonemes from"):
+        backbone.train(silent, tmp_path / "out", [], Progress(quiet=True))
+    assert not (tmp_path / "out" / "features").exists()
+
+
 def test_a_folder_of_other_work_is_refused(people: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     backbone._claim(out, recipe(people))

@@ -27,7 +27,7 @@ from wakewright.data import corpora, spoken, store
 from wakewright.data import parts as scenes
 from wakewright.models import backbone as files
 from wakewright.models import registry
-from wakewright.train import general
+from wakewright.train import general, phonetic
 
 FRONTS = ("micro", "speech_embedding")
 NO_PHRASE = "wakewright"
@@ -65,6 +65,7 @@ def train(recipe: Recipe, out: Path, licences: Sequence[str], progress: Progress
             )
         _claim(out, recipe)
         learnt, unheard = _split(corpora.scan(recipe.background) + spoken.speak_sentences(recipe, progress), recipe)
+        phonetic.refuse_mute(settings, learnt)
         heard = _heard(out, "train", learnt, recipe, progress)
         others = _heard(out, "unheard", unheard, recipe, progress)
         work = fingerprint(recipe.model.model_dump(), recipe.train.model_dump(), recipe.seed)

@@ -30,7 +30,7 @@ from wakewright.evaluate.result import Result
 from wakewright.export import budget, onnx, tflite
 from wakewright.export.file_model import FileModel
 from wakewright.models import backbone, quantised, registry
-from wakewright.train import screen, start
+from wakewright.train import phonetic, screen, start
 from wakewright.train.qat import Rounding
 from wakewright.train.session import Session
 from wakewright.train.validation import validate
@@ -69,6 +69,7 @@ def train(
         run.note(advice=advice)
         start.keep(run)
         parts = _parts(run, found, {clip.source for clip in brought}, mistakes, progress)
+        phonetic.refuse_mute(recipe.train.pretrain, parts["train"])
         alone = spoken.only_engine(parts["train"])
         if alone is not None:
             progress.say(f"! {measure.ONE_ENGINE.format(alone)}")

@@ -18,7 +18,7 @@ from wakewright.data.phonemes import distance, phonemes
 from wakewright.data.store import LOCATED, Store, Track, decode
 from wakewright.data.streams import KINDS
 from wakewright.train import teach
-from wakewright.train.phonetic import Phonetic
+from wakewright.train.phonetic import Phonetic, refuse_mute
 
 TEXTS = ("kitty", "lucky", "tacky", "leaky", "key cutter", "tall tree")
 SOUND_FRAMES = 12
@@ -131,6 +131,10 @@ def test_speech_whose_sounds_are_not_known_is_not_learnt_from(changes: dict[str,
     store = said_in(clips_of())
     with pytest.raises(RecipeError, match="nothing to learn phonemes from"):
         Phonetic.of(SETTINGS, RECIPE, toy.model("mixednet"), store, clips)
+    with pytest.raises(RecipeError, match="nothing to learn phonemes from"):
+        refuse_mute(SETTINGS, clips)
+    refuse_mute(SETTINGS, clips_of())
+    refuse_mute(Pretrain(), clips)
 
 
 def test_an_utterance_too_fast_to_be_told_is_left_out(toy: Any) -> None:

@@ -88,7 +88,7 @@ def test_speech_is_learnt_from_speech_and_little_of_the_phrase(
 
 @pytest.mark.parametrize("session", ["mixednet"], indirect=True)
 def test_a_backbone_is_begun_from_and_measured(
-    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    session: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "some.safetensors"
     torch.manual_seed(8)
@@ -104,15 +104,18 @@ def test_a_backbone_is_begun_from_and_measured(
 
     monkeypatch.setattr(teach, "pretrain", pretrain)
     model = model_of(session)
-    recipe = with_pretrain(session, backbone=str(path), freeze=7)
+    session.progress = Progress()
+    recipe = with_pretrain(session, backbone=str(path), freeze=7, phonemes=0.3)
     _, body = session._pretrained(model, session._sampler(recipe, model), recipe)
+    assert "train.pretrain.phonemes does nothing here" in capsys.readouterr().err
     assert body == loop.Body(7, 0.1)
     assert steps == [], "it has learnt to hear already"
     assert session.run.record["backbone"] == {"name": "mixednet-1", "recordings": ["CC0"]}
     begun_body, its_body = backbone.body(model), backbone.body(other)
     assert all(torch.equal(begun_body[name], its_body[name]) for name in its_body)
     assert [line["step"] for line in session.run.metrics() if line["stage"] == "pretrain"] == [0]
-    begun(session, with_pretrain(session, backbone=str(path), refine=5))
+    begun(session, with_pretrain(session, backbone=str(path), refine=5, phonemes=0.3))
+    assert "phonemes" not in capsys.readouterr().err
     assert steps == [5]
     np.testing.assert_array_equal(scales[0].std, scale.std)
 

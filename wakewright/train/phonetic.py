@@ -67,11 +67,7 @@ class Phonetic(nn.Module):
                 spans.append((first, steps))
                 said.append(sounds)
         if not said:
-            raise RecipeError(
-                "there is nothing to learn phonemes from",
-                got="no synthetic utterance of the recipe's language",
-                do="let an engine of that language speak sentences, or leave train.pretrain.phonemes out",
-            )
+            raise _nothing_to_tell()
         return cls(track, np.array(spans, np.int64), said, settings.phonemes, recipe.seed)
 
     def forward(self, model: Any, step: int) -> Tensor:
@@ -88,6 +84,20 @@ class Phonetic(nn.Module):
         told = functional.log_softmax(self.last(features), dim=-1).transpose(0, 1)
         lengths = torch.tensor([len(sounds) for sounds in said])
         return self._weight * functional.ctc_loss(told, torch.cat(said), torch.from_numpy(steps), lengths)
+
+
+def refuse_mute(settings: Pretrain | None, clips: Manifest) -> None:
+    """Raises RecipeError, before anything is heard, when phonemes are asked for and those of no clip are known."""
+    if settings is not None and settings.phonemes is not None and not any(_is_known(clip) for clip in clips):
+        raise _nothing_to_tell()
+
+
+def _nothing_to_tell() -> RecipeError:
+    return RecipeError(
+        "there is nothing to learn phonemes from",
+        got="no synthetic utterance of the recipe's language",
+        do="let an engine of that language speak sentences, or leave train.pretrain.phonemes out",
+    )
 
 
 def _is_known(clip: Clip) -> bool:

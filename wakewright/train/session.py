@@ -187,6 +187,11 @@ class Session:
         if begin:
             found.begin(model)
             self.progress.say(f"begins from the backbone {name}: it can hear, and has the phrase to learn")
+            if settings.phonemes is not None and not settings.refine:
+                self.progress.say(
+                    "! train.pretrain.phonemes does nothing here: they are told while it learns to hear, and it can; "
+                    "set train.pretrain.refine to steps, or train.pretrain.backbone=null"
+                )
         self.run.note(backbone={"name": name, **found.about})
         return found
 
