@@ -40,6 +40,7 @@ from wakewright.dsp.frontend import Frames
 from wakewright.evaluate import real
 from wakewright.models import registry
 from wakewright.train import loop, objectives
+from wakewright.train.ema import Average
 
 FORMS = ("published", "streaming")
 RATE = 1.0
@@ -155,7 +156,7 @@ def trained(name: str, form: str, learnt: Learnt) -> Any:
         left_out=learnt.left_out,
     )
     objective = objectives.cross_entropy(recipe.train.label_smoothing)
-    average = loop.Average(model, recipe.train.ema)
+    average = Average(model, recipe.train.ema)
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.train.lr, weight_decay=recipe.train.weight_decay)
     model.train()
     with Progress().stage(f"train {name}, {form}", recipe.train.steps, "steps") as bar:
