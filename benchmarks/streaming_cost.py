@@ -191,7 +191,7 @@ def cell(
     name: str, form: str, learnt: Learnt, material: real.Material, streams: Sequence[Sound], out: Path
 ) -> dict[str, Any]:
     """The figures of one form of one architecture, kept in `out`."""
-    path = out / f"{name}-{form}-{learnt.recipe.seed}.json"
+    path = out / f"{name}-{form}-{learnt.recipe.train.steps}-{learnt.recipe.seed}.json"
     if not path.is_file():
         started = time.process_time()
         model = trained(name, form, learnt)
