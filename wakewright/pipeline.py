@@ -23,7 +23,7 @@ from wakewright.data import adviser, copies, dataset, hard, leaks, splits, spoke
 from wakewright.data import parts as scenes
 from wakewright.data.parts import Scene
 from wakewright.data.splits import Parts
-from wakewright.detect.detector import METADATA_FORMAT
+from wakewright.detect import metadata
 from wakewright.dsp import frontend
 from wakewright.evaluate import measure
 from wakewright.evaluate.result import Result
@@ -300,7 +300,7 @@ def _export(run: Run, model: Any) -> None:
     write_json(
         run.metadata_path,
         {
-            "format": METADATA_FORMAT,
+            "format": metadata.FORMAT,
             "wake_word": run.folder.parent.name.replace("-", "_"),
             "original_wake_word": recipe.phrase,
             "language": recipe.language,

@@ -115,6 +115,15 @@ def test_what_cannot_be_loaded_is_said(exported: dict[str, Path], tmp_path: Path
     (short / "metadata.json").write_text('{"format": 1}')
     with pytest.raises(RunError, match=r"metadata.json is damaged\n  got: no 'original_wake_word'"):
         Detector.load(short)
+    for number, (entry, value) in enumerate(
+        [("stride", 0), ("stride", "3"), ("threshold", None), ("policy", {"smooth": 1}), ("frontend", 7)]
+    ):
+        odd = broken(source, tmp_path / f"odd{number}", **{entry: value})
+        with pytest.raises(RunError, match=r"metadata.json is damaged\n  got: .+\n  do:  "):
+            Detector.load(odd)
+    (short / "metadata.json").write_text("[1, 2]")
+    with pytest.raises(RunError, match=r"metadata.json is damaged\n  got: a list where entries belong"):
+        Detector.load(short)
     cut = broken(source, tmp_path / "cut")
     (cut / "model.onnx").write_bytes((source / "model.onnx").read_bytes()[:1000])
     with pytest.raises(RunError, match=r"model.onnx is damaged\n  got: .+\n  do:  "):

@@ -57,6 +57,11 @@ def test_a_model_for_something_else_is_said_to_be_foreign(int8: Path, exported: 
     with pytest.raises(RunError, match=r"another front end.*\n  got: inputs .*, where frames of 40 values is needed"):
         open_network(exported["speech_embedding"] / "model.onnx", 1, 40)
     assert pytest.approx(0.10196079) == SCALE
+    path = exported["speech_embedding"] / "model.onnx"
+    with pytest.raises(RunError, match=r"another front end.*\n  got: frontend speech_embedding, where frontend mel-"):
+        open_network(path, 1, 96, frontend="mel-30ms")
+    with pytest.raises(RunError, match=r"another front end.*\n  got: stride 1, where stride 3 is needed"):
+        open_network(path, 3, 96, frontend="speech_embedding")
 
 
 def test_a_description_without_its_model_is_said(int8: Path, tmp_path: Path) -> None:

@@ -321,7 +321,7 @@ def test_openwakewords_runtime_fires_where_our_model_does(run: Run, tmp_path: Pa
     hiss = np.random.default_rng(0).normal(0, 0.001, 20_000).astype(np.float32)
     clips = [load(path) for path in sorted((run.samples_dir / "positive").iterdir())]
     sound = np.concatenate([hiss, hiss, *(part for clip in clips for part in (clip, hiss))])
-    scores = OnnxNetwork(run.onnx_path, 96)(SpeechEmbedding().push(sound))
+    scores = OnnxNetwork(run.onnx_path, 1, 96, "speech_embedding")(SpeechEmbedding().push(sound))
     threshold = float(np.quantile(scores, 0.8))  # so short a training has a threshold that few clips reach
     openwakeword.write(registry.load(run.model_path), threshold, *files)
     ours = scores >= threshold

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ import yaml
 from wakewright import Detector, pipeline
 from wakewright.apps.cli import main
 from wakewright.core.audio import Samples, load, to_int16
-from wakewright.core.errors import InputError, RunError, WakewrightError
+from wakewright.core.errors import DiskFull, InputError, RunError, WakewrightError
 from wakewright.core.files import write_json
 from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Model, Recipe, Targets
@@ -33,25 +36,39 @@ from wakewright.export.folder import FORMATS, export_run, household_notes
 from wakewright.models import registry
 
 
+def _give_samples(made: Run, spoken: Manifest) -> None:
+    for label, kind in (("positive", "positive"), ("negative", "speech")):
+        (made.samples_dir / label).mkdir(parents=True)
+        for clip in spoken.of(kind).clips[:3]:  # type: ignore[arg-type]
+            shutil.copy(clip.path, made.samples_dir / label)
+
+
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(tmp_path_factory: pytest.TempPathFactory, spoken: Manifest) -> Run:
     made = Run.create(Recipe(phrase="hey katya", model=Model(name="mixednet")), tmp_path_factory.mktemp("runs"))
     torch.manual_seed(1)
     model = registry.create(registry.Dimensions("mixednet")).eval()
     registry.save(made.model_path, model)
     pipeline._export(made, model)
+    _give_samples(made, spoken)
     return made
 
 
 def test_the_folder_holds_a_detector_and_nothing_else(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
     files = export_run(run, to="onnx", out=out)
-    assert files == [out / "model.onnx", out / "metadata.json", out / "model_windowed.onnx"]
+    proof = ["golden.wav", "golden_features.npy", "golden_scores.npy", "parity.json"]
+    assert files == [out / name for name in ["model.onnx", "metadata.json", *proof, "model_windowed.onnx"]]
     assert sorted(out.iterdir()) == sorted(files)
     for file in files[:2]:
         assert file.read_bytes() == (run.folder / file.name).read_bytes()
     sound = np.random.default_rng(0).normal(0, 0.1, 48_000).astype(np.float32)
     np.testing.assert_array_equal(Detector.load(out).score(sound), Detector.load(run.folder).score(sound))
+    replayed = Detector.load(out)._network(np.load(out / "golden_features.npy"))
+    np.testing.assert_allclose(replayed, np.load(out / "golden_scores.npy"), atol=1e-6)
+    told = json.loads((out / "parity.json").read_text())
+    assert told["steps"] == len(replayed) > 100
+    assert 0 <= told["onnx_torch"] < 1e-4
     export_run(run, to="onnx", out=out)  # over itself
 
 
@@ -76,14 +93,12 @@ def test_an_unfinished_run_is_refused(tmp_path: Path) -> None:
 @pytest.fixture(scope="module")
 def int8(tmp_path_factory: pytest.TempPathFactory, spoken: Manifest, mixednet: Any) -> Run:
     """A run with an int8 model that says something, of a phrase that is awkward to name."""
-    made = Run.create(Recipe(phrase='7 "katyas"', model=Model(name="mixednet")), tmp_path_factory.mktemp("int8"))
+    recipe = Recipe(phrase='7 "katyas"', model=Model(name="mixednet", width=0.25))
+    made = Run.create(recipe, tmp_path_factory.mktemp("int8"))
     model = mixednet
     registry.save(made.model_path, model)
     pipeline._export(made, model)
-    for label, kind in (("positive", "positive"), ("negative", "speech")):
-        (made.samples_dir / label).mkdir(parents=True)
-        for clip in spoken.of(kind).clips[:3]:  # type: ignore[arg-type]
-            shutil.copy(clip.path, made.samples_dir / label)
+    _give_samples(made, spoken)
     about = json.loads(made.metadata_path.read_text())
     scores = Detector.load(made.folder, reference=True).score(_sound(made))
     # where scores are sparse, and low in the gap: the peer reads a cutoff of 255ths as one of 256ths, a higher one
@@ -198,7 +213,71 @@ def test_a_file_that_is_written_no_more_is_not_exported(int8: Run, tmp_path: Pat
     with pytest.raises(RunError, match=r"earlier version wrote the int8 model(.|\n)*do:  add --calibrate 10"):
         export_run(older, to="esphome", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    assert len(export_run(older, to="onnx", out=tmp_path / "onnx")) == 4
+    assert len(export_run(older, to="onnx", out=tmp_path / "onnx")) == 8
+
+
+DAMAGE: dict[str, Callable[[Path], object]] = {
+    "cut": lambda path: path.write_bytes(path.read_bytes()[: path.stat().st_size // 2]),
+    "empty": lambda path: path.write_bytes(b""),
+    "text": lambda path: path.write_text("hello"),
+    "noise": lambda path: path.write_bytes(path.read_bytes()[:200] + bytes(range(256)) * 40),
+}
+
+
+@pytest.mark.parametrize("damage", list(DAMAGE))
+@pytest.mark.parametrize("name", ["model.pt", "model.onnx", "model.tflite", "metadata.json"])
+def test_a_damaged_run_is_said_and_not_exported(int8: Run, tmp_path: Path, name: str, damage: str) -> None:
+    broken = Run.open(Path(shutil.copytree(int8.folder, tmp_path / "broken")))
+    DAMAGE[damage](broken.folder / name)
+    form = "onnx" if name == "model.onnx" else "esphome"
+    with pytest.raises(RunError, match=rf"{name} is damaged\n  got: .+\n  do:  "):
+        export_run(broken, to=form, out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_model_or_samples_of_elsewhere_are_said(int8: Run, tmp_path: Path) -> None:
+    broken = Run.open(Path(shutil.copytree(int8.folder, tmp_path / "broken")))
+    registry.save(broken.model_path, registry.create(registry.Dimensions("speech_embedding")))
+    for form in ("onnx", "esphome", "openwakeword"):
+        with pytest.raises(RunError, match=r"not the model of the run's recipe\n  got: .*speech_embedding"):
+            export_run(broken, to=form, out=tmp_path / "out")
+    shutil.copy(int8.model_path, broken.model_path)
+    registry.save(other := tmp_path / "other.pt", registry.create(registry.Dimensions("mixednet", 0.25)))
+    shutil.copy(other, broken.model_path)
+    with pytest.raises(WakewrightError, match=r"model.onnx does not give what the trained model gives"):
+        export_run(broken, to="onnx", out=tmp_path / "out")
+    for clip in (broken.samples_dir / "positive").iterdir():
+        clip.unlink()
+    with pytest.raises(RunError, match=r"samples lacks clips.*\n  got: 0 of the phrase, 3 of others"):
+        export_run(broken, to="onnx", out=tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_fills_leaves_the_older_export_whole(
+    int8: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export_run(int8, to="c", out=tmp_path / "out")
+    before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
+    louder = Run.open(Path(shutil.copytree(int8.folder, tmp_path / "louder")))
+    about = json.loads(louder.metadata_path.read_text())
+    write_json(louder.metadata_path, about | {"threshold": 0.9})
+    synced: list[int] = []
+
+    def full(handle: int) -> None:
+        synced.append(handle)
+        if len(synced) == asked + 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    asked = 6 + 1  # files that are made elsewhere first; then the second of those that go into the folder
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(DiskFull, match=r"no room to write .*out/(.|\n)*name a folder on another disk with --out"):
+        export_run(louder, to="c", out=tmp_path / "out")
+    assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
+
+
+def test_calibrate_is_for_devices(run: Run, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"--to onnx writes the model as it was trained\n  got: --calibrate 5"):
+        export_run(run, to="onnx", out=tmp_path / "out", calibrate=5)
 
 
 def test_nothing_is_left_when_the_proof_fails(int8: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -227,7 +306,9 @@ def test_a_model_past_the_recipes_targets_is_exported_by_force_alone(int8: Run, 
 
 def test_onnx_of_int8_rounds_and_is_there_in_float_and_windowed_too(int8: Run, tmp_path: Path) -> None:
     files = export_run(int8, to="onnx", out=tmp_path)
-    assert {f.name for f in files} == {"model.onnx", "model_float.onnx", "model_windowed.onnx", "metadata.json"}
+    proof = {"golden.wav", "golden_features.npy", "golden_scores.npy", "parity.json"}
+    forms = {"model.onnx", "model_float.onnx", "model_windowed.onnx", "metadata.json"}
+    assert {f.name for f in files} == forms | proof
     kinds = {n.op_type for n in onnx_package.load(tmp_path / "model.onnx").graph.node}
     assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
     assert "QuantizeLinear" not in {n.op_type for n in onnx_package.load(tmp_path / "model_float.onnx").graph.node}

@@ -35,7 +35,7 @@ def test_the_file_gives_what_torch_gives(name: str, tmp_path: Path) -> None:
     frames = np.random.default_rng(0).uniform(0, 20, (60 * made.stride, made.channels)).astype(np.float32)  # type: ignore[attr-defined]
     with torch.no_grad():
         logits, _ = made(torch.from_numpy(frames)[None], made.initial_state(1))  # type: ignore[operator, attr-defined]
-    network = OnnxNetwork(tmp_path / "model.onnx", made.channels)  # type: ignore[attr-defined]
+    network = OnnxNetwork(tmp_path / "model.onnx", made.stride, made.channels, made.frontend)  # type: ignore[attr-defined]
     pieces = [network(part) for part in np.split(frames, [made.stride, 7 * made.stride])]  # type: ignore[attr-defined]
     np.testing.assert_allclose(np.concatenate(pieces), torch.sigmoid(logits[0]).numpy(), atol=1e-5)
     network.reset()
@@ -58,7 +58,7 @@ def test_a_normalisation_is_the_first_step_of_the_file(name: str, tmp_path: Path
         bare = registry.create(registry.Dimensions(name, 0.5, frontend=made.frontend)).eval()
         bare.load_state_dict({k: v for k, v in made.state_dict().items() if k not in ("mean", "std")}, strict=False)
         normal, _ = bare(((frames - mean) / std)[None], bare.initial_state(1))
-    scores = OnnxNetwork(tmp_path / "model.onnx", 13)(frames.numpy())
+    scores = OnnxNetwork(tmp_path / "model.onnx", made.stride, 13, made.frontend)(frames.numpy())
     np.testing.assert_allclose(scores, torch.sigmoid(logits[0]).numpy(), atol=1e-5)
     np.testing.assert_allclose(scores, torch.sigmoid(normal[0]).numpy(), atol=1e-5)
 
@@ -91,4 +91,4 @@ def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
 def test_a_damaged_file_is_said(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"")
     with pytest.raises(RunError, match=r"model.onnx is damaged\n  got: No graph"):
-        OnnxNetwork(tmp_path / "model.onnx", 40)
+        OnnxNetwork(tmp_path / "model.onnx", 3, 40, "micro")

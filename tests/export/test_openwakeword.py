@@ -46,7 +46,7 @@ def test_its_package_hears_what_our_front_end_and_head_hear(head: Any, sound: np
     """The package lays its windows some frames beside ours, so that the two are alike and not the same."""
     package = pytest.importorskip("pyopen_wakeword")
     onnx.write(head, tmp_path / "model.onnx")
-    ours = OnnxNetwork(tmp_path / "model.onnx", 96)(SpeechEmbedding().push(sound))
+    ours = OnnxNetwork(tmp_path / "model.onnx", 1, 96, "speech_embedding")(SpeechEmbedding().push(sound))
     openwakeword.write(head, 0.5, tmp_path / "hey.onnx", tmp_path / "hey.tflite")
     peer = package.OpenWakeWord.from_model(tmp_path / "hey.tflite")
     features, theirs = package.OpenWakeWordFeatures.from_builtin(), []

@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,13 +40,13 @@ def disk_errors(path: Path, do: str = _ADVICE) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
+def replacing(path: Path | str, do: str = _ADVICE) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it over `path` when the block ends well, else remove it.
 
-    Raises DiskFull when the disk is full, with `path` left as it was.
+    Raises DiskFull, with advice what to `do`, when the disk is full; `path` is left as it was then.
     """
     path = Path(path)
-    with disk_errors(path):
+    with disk_errors(path, do):
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
         os.close(handle)
@@ -65,6 +65,20 @@ def write_bytes(path: Path | str, data: bytes) -> None:
     """Write `data` to `path` atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def copy_all(files: Iterable[Path], folder: Path, do: str) -> list[Path]:
+    """Copy files into `folder`; none takes its place before all are written. Raises DiskFull, as `replacing`."""
+    paths = []
+    with contextlib.ExitStack() as written:
+        for file in files:
+            paths.append(folder / file.name)
+            temporary = written.enter_context(replacing(paths[-1], do))
+            with disk_errors(paths[-1], do), temporary.open("wb") as stream:
+                stream.write(file.read_bytes())
+                stream.flush()
+                os.fsync(stream.fileno())
+    return paths
 
 
 def write_text(path: Path | str, text: str) -> None:

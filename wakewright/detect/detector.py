@@ -9,7 +9,6 @@ for detection in Detector.load("runs/hey-katya/...").stream(samples):
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from numpy.typing import NDArray
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import InputError, RunError
 from wakewright.core.recipe import Policy
-from wakewright.detect import household
-from wakewright.detect.networks import damaged, open_network
+from wakewright.detect import household, metadata
+from wakewright.detect.networks import open_network
 from wakewright.detect.policy import PolicyState, Scores
 from wakewright.dsp import frontend
 from wakewright.dsp.frontend import Frames
@@ -32,9 +31,6 @@ BEFORE_S = 3.0
 """Sound that a detection brings with it, before the moment it was recognised."""
 LOOKED_AT_S = 2.0
 """What a score looks at, for a detector of an older version that does not say."""
-METADATA_FORMAT = 1
-NEEDED = ("original_wake_word", "threshold", "policy", "stride", "frontend")
-"""Entries of metadata.json that a detector cannot do without."""
 
 
 def _nothing() -> Samples:
@@ -96,7 +92,9 @@ class Detector:
                 got=self.front_end,
                 do="update wakewright, or restore metadata.json from a copy",
             ) from error
-        self._network = open_network(model, self.stride, self._front.channels, reference=reference)
+        self._network = open_network(
+            model, self.stride, self._front.channels, frontend=self.front_end, reference=reference
+        )
         self.hop_s = self.stride * self._front.hop / SAMPLE_RATE
         """Seconds from step to step."""
         self.first_step_s = (self._front.first_end + (self.stride - 1) * self._front.hop) / SAMPLE_RATE
@@ -130,24 +128,7 @@ class Detector:
         or its household.json is damaged, or when a newer wakewright made it.
         """
         folder = Path(path)
-        metadata = folder / "metadata.json"
-        if not metadata.is_file():
-            raise RunError(
-                f"no detector in {folder}", got="no metadata.json", do="train first, or name a run: wakewright runs"
-            )
-        try:
-            about = json.loads(metadata.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise damaged(metadata, str(error)) from error
-        if about.get("format", 0) > METADATA_FORMAT:
-            raise RunError(
-                f"{metadata} was written by a newer wakewright",
-                got=f"format {about['format']}",
-                do="update wakewright",
-            )
-        lacking = [name for name in NEEDED if name not in about]
-        if lacking:
-            raise damaged(metadata, f"no {', '.join(map(repr, lacking))}")
+        about = metadata.read(folder)
         model = folder / about.get("model", "model.onnx")
         if not model.is_file():
             raise RunError(f"no model in {folder}", got=f"no {model.name}", do="export or train again")

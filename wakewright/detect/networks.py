@@ -36,20 +36,22 @@ class Network(Protocol):
         ...
 
 
-def open_network(path: Path, stride: int, channels: int, *, reference: bool = False) -> Network:
-    """The model at `path`, which must take `stride` frames of `channels` values a step.
+def open_network(
+    path: Path, stride: int, channels: int, *, frontend: str = "micro", reference: bool = False
+) -> Network:
+    """The model at `path`, which must take `stride` frames of `channels` values a step of the front end so named.
 
     Raises RunError when it is damaged, or made for another front end.
     """
     if path.suffix == ".tflite":
         return TfliteNetwork(path, stride, channels, reference=reference)
-    return OnnxNetwork(path, channels)
+    return OnnxNetwork(path, stride, channels, frontend)
 
 
 class OnnxNetwork:
     """An ONNX file in ONNX Runtime, its state carried from call to call."""
 
-    def __init__(self, path: Path, channels: int) -> None:
+    def __init__(self, path: Path, stride: int, channels: int, frontend: str) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         try:
@@ -59,6 +61,11 @@ class OnnxNetwork:
         shapes = {i.name: i.shape for i in self._session.get_inputs()}
         if "frames" not in shapes or shapes["frames"][-1] != channels:
             raise foreign(path, f"inputs {shapes}", f"frames of {channels} values")
+        # a file of an earlier version does not say what it takes
+        made_for = self._session.get_modelmeta().custom_metadata_map
+        for what, wanted in (("frontend", frontend), ("stride", str(stride))):
+            if made_for.get(what, wanted) != wanted:
+                raise foreign(path, f"{what} {made_for[what]}", f"{what} {wanted}")
         self._shapes = {name: shape for name, shape in shapes.items() if name != "frames"}
         self.reset()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import ai_edge_litert.schema_py_generated as schema
@@ -17,7 +18,10 @@ def parse(data: bytes) -> Any:
     """A file -> its ModelT. Raises ValueError for anything else."""
     if data[4:8] != b"TFL3":
         raise ValueError("not a TFLite file")
-    return schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    try:
+        return schema.ModelT.InitFromObj(schema.Model.GetRootAs(data))
+    except (struct.error, TypeError, IndexError, AttributeError) as error:  # offsets that lead out of the file
+        raise ValueError(f"a TFLite file of {len(data):,} bytes that is not whole") from error
 
 
 def pack(model: Any, builder: Any = None) -> bytes:

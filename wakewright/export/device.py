@@ -124,7 +124,7 @@ def c_files(device: Device, model: bytes) -> dict[str, str]:
     header = (
         f"/* The wake word {c_comment(device.phrase)}, an int8 TensorFlow Lite Micro model; made by wakewright "
         f"{__version__}. */\n#ifndef {upper}_MODEL_H\n#define {upper}_MODEL_H\n\n"
-        f'#define {upper}_PHRASE "{c_string(device.phrase)}"\n{defines}\n'
+        f'#define {upper}_PHRASE "{c_string(device.phrase)}"\n#define {upper}_VERSION "{__version__}"\n{defines}\n'
         f'#ifdef __cplusplus\nextern "C" {{\n#endif\n'
         f"extern const unsigned char {symbol}[];\nextern const unsigned int {symbol}_size;\n"
         f"#ifdef __cplusplus\n}}\n#endif\n\n#endif\n"

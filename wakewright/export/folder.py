@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,15 +17,18 @@ import numpy as np
 
 from wakewright.core.audio import Samples, load, write_wav
 from wakewright.core.errors import InputError, RunError
-from wakewright.core.files import replacing, write_bytes, write_json, write_text
+from wakewright.core.files import copy_all, write_bytes, write_json, write_text
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Targets
 from wakewright.core.run import Run
-from wakewright.detect import household
+from wakewright.detect import household, metadata
+from wakewright.detect.networks import damaged
+from wakewright.dsp import frontend
 from wakewright.dsp.micro import MicroFrontend
 from wakewright.export import budget, espdl, onnx, openwakeword, parity, post_training, tflite
 from wakewright.export.arena import arena
 from wakewright.export.device import WEBSITE, Device, c_files, esphome_yaml, identifier, manifest
+from wakewright.export.flatfile import read
 from wakewright.models import quantised, registry
 
 GOLDEN_SAMPLES = 20 * 16000
@@ -80,7 +82,7 @@ def export_run(
     force: bool = False,
     calibrate: int = 0,
 ) -> list[Path]:
-    """Write the run's model in the format `to` into the folder `out`; returns the files.
+    """Write the run's model in the format `to` into the folder `out`; returns the files, all of them or none.
 
     - "onnx": `model.onnx` (streaming, its state in and out), checked against the trained weights when the run was
       made, with the `metadata.json` that `Detector.load(out)` reads; `model_windowed.onnx`; and of a model that
@@ -93,14 +95,14 @@ def export_run(
       load it; the calibrated threshold lies at their usual 0.5.
     - "espdl": `NAME.espdl`, `NAME.info` and `NAME.espdl.json`, by esp-ppq where that is installed; not proven.
 
-    The int8 ones also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`, `parity.json`. They
-    need a run that learnt with the roundings of int8, or `calibrate`, the number of streams to read a float32 model's
-    ranges off.
+    The int8 ones and "onnx" also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`,
+    `parity.json`. The int8 ones need a run that learnt with the roundings of int8, or `calibrate`, the number of
+    streams to read a float32 model's ranges off.
 
-    Raises InputError for another format, for a device where the model hears through another front end than micro or,
-    unless `force`, is past the recipe's targets, RunError for an
-    unfinished run or one without an int8 model, MissingPackage, WakewrightError when the file does not give what was
-    trained: nothing is left behind then. DiskFull leaves none but whole files.
+    Raises InputError for another format, for `calibrate` with one that is not for a device, for a device where the
+    model hears through another front end than micro or, unless `force`, is past the recipe's targets, RunError for an
+    unfinished or damaged run or one without an int8 model, MissingPackage, WakewrightError when the file does not
+    give what was trained, DiskFull: nothing is left behind then, and what an earlier export left stays.
     """
     if to not in FORMATS:
         raise InputError(f"cannot export to {to!r}", got=f"--to {to}", do="choose one of: " + ", ".join(FORMATS))
@@ -111,20 +113,26 @@ def export_run(
             got=f"a model that hears through {own.kind}",
             do="use --to onnx, or train without model.frontend",
         )
-    out = Path(out)
+    if calibrate and to not in ON_DEVICE:
+        raise InputError(
+            f"--calibrate makes int8 for a device, and --to {to} writes the model as it was trained",
+            got=f"--calibrate {calibrate}",
+            do=f"leave it out, or choose one of: {', '.join(ON_DEVICE)}",
+        )
     with tempfile.TemporaryDirectory(prefix="wakewright-") as place:
         wish = Wish(run, Path(place), author, website, calibrate)
         if to in ON_DEVICE and run.recipe.targets is not None and not force:
             _within(run.recipe.targets, wish.int8)
         made = FORMATS[to](wish)
-        for file in made:
-            write_bytes(out / file.name, file.read_bytes())
-    return [out / file.name for file in made]
+        return copy_all(made, Path(out), "free some space, or name a folder on another disk with --out")
 
 
 def int8_of(run: Run) -> Int8:
-    """The int8 model that the run ships. Raises RunError when it has none, or one that is written no more."""
-    about, model = _metadata(run), registry.load(run.require("model.pt"))
+    """The int8 model that the run ships.
+
+    Raises RunError when it has none, one that is written no more, or one that is damaged or of another model.
+    """
+    about, model = _metadata(run), _model(run)
     if not run.tflite_path.is_file():
         raise RunError(
             f"the run {run.folder} has no int8 model",
@@ -138,16 +146,24 @@ def int8_of(run: Run) -> Int8:
             got=f"{run.tflite_path.name}, {run.tflite_path.stat().st_size:,} bytes",
             do="add --calibrate 10: the model is written anew, as it was trained, and its threshold chosen again",
         )
-    return Int8(run.tflite_path.read_bytes(), model, about)
+    file = run.tflite_path.read_bytes()
+    try:
+        read(file)
+    except ValueError as error:
+        raise damaged(run.tflite_path, str(error)) from error
+    return Int8(file, model, about)
 
 
 def _onnx(wish: Wish) -> list[Path]:
     paths = [wish.out / "model.onnx", wish.out / "metadata.json"]
     source = wish.run.require("model.onnx")
-    with replacing(paths[0]) as temporary:
-        shutil.copyfile(source, temporary)
-    write_json(paths[1], _metadata(wish.run) | {"model": "model.onnx"})
-    model = registry.load(wish.run.require("model.pt"))
+    about, model = _metadata(wish.run), _model(wish.run)
+    write_bytes(paths[0], source.read_bytes())
+    write_json(paths[1], about | {"model": "model.onnx"})
+    golden = _golden_file(wish)
+    front = frontend.create(model.frontend)
+    found = parity.prove_onnx(model, source, front.push(load(golden)))
+    paths += [golden, *parity.write_onnx_golden(wish.out, found)]
     paths.append(wish.out / "model_windowed.onnx")
     onnx.write_windowed(model, paths[-1])
     if quantised.is_prepared(model):
@@ -186,7 +202,7 @@ def _c(wish: Wish) -> list[Path]:
 
 
 def _openwakeword(wish: Wish) -> list[Path]:
-    about, head = _metadata(wish.run), registry.load(wish.run.require("model.pt"))
+    about, head = _metadata(wish.run), _model(wish.run)
     name = identifier(about["wake_word"])
     paths = [wish.out / f"{name}.onnx", wish.out / f"{name}.tflite"]
     openwakeword.write(head, about["threshold"], *paths)
@@ -194,7 +210,7 @@ def _openwakeword(wish: Wish) -> list[Path]:
 
 
 def _espdl(wish: Wish) -> list[Path]:
-    model, about = registry.load(wish.run.require("model.pt")), _metadata(wish.run)
+    model, about = _model(wish.run), _metadata(wish.run)
     if model.frontend != "micro":
         raise InputError(
             f"{wish.run.recipe.model.name} runs on no microcontroller",
@@ -221,8 +237,20 @@ ON_DEVICE = ("tflite", "esphome", "c")
 
 def _metadata(run: Run) -> dict[str, Any]:
     """metadata.json, with the threshold and the gain of the run's household where it was fitted to one."""
-    about: dict[str, Any] = json.loads(run.require("metadata.json").read_text(encoding="utf-8"))
-    return household.applied(run.folder, about)
+    return household.applied(run.folder, metadata.read(run.require("metadata.json").parent))
+
+
+def _model(run: Run) -> Any:
+    """The run's trained model. Raises RunError when it is missing, damaged or not the recipe's."""
+    path, wanted = run.require("model.pt"), registry.Dimensions.of(run.recipe.model)
+    model = registry.load(path)
+    if model.dims != wanted:
+        raise RunError(
+            f"{path} is not the model of the run's recipe",
+            got=f"{model.dims.told()}, where {wanted.told()} is needed",
+            do="restore it from a copy, or train again",
+        )
+    return model
 
 
 def household_notes(run: Run, to: str, calibrate: int = 0) -> list[str]:
@@ -252,16 +280,31 @@ def _within(targets: Targets, int8: Int8) -> None:
 
 def _proof(wish: Wish) -> list[Path]:
     """Prove the file on clips of the run, and leave what a device can replay."""
-    int8, golden = wish.int8, wish.out / "golden.wav"
-    write_wav(golden, _golden(wish.run))
+    int8, golden = wish.int8, _golden_file(wish)
     frames = MicroFrontend().push_quantised(load(golden))  # with the roundings of 16 bits
     found = parity.prove(int8.model, int8.file, frames)
     return [golden, *parity.write_golden(wish.out, int8.file, frames, int8.model.stride, found)]
 
 
+def _golden_file(wish: Wish) -> Path:
+    path = wish.out / "golden.wav"
+    write_wav(path, _golden(wish.run))
+    return path
+
+
 def _golden(run: Run) -> Samples:
-    """(n,) samples of the run's own clips, of the phrase and of others in turn, half a second apart."""
+    """(n,) samples of the run's own clips, of the phrase and of others in turn, half a second apart.
+
+    Raises RunError when the run has none of one sort.
+    """
     pause = np.zeros(8000, np.float32)
-    pairs = zip(*(sorted((run.samples_dir / label).iterdir()) for label in ("positive", "negative")), strict=False)
+    sorts = [sorted((run.samples_dir / label).glob("*.wav")) for label in ("positive", "negative")]
+    if not all(sorts):
+        raise RunError(
+            f"{run.samples_dir} lacks clips, over which an export is proven",
+            got=f"{len(sorts[0])} of the phrase, {len(sorts[1])} of others",
+            do="restore the folder from a copy, or train again",
+        )
+    pairs = zip(*sorts, strict=False)
     clips = [part for pair in pairs for path in pair for part in (pause, load(path))]
     return np.concatenate([np.zeros(16000, np.float32), *clips, pause])[:GOLDEN_SAMPLES]

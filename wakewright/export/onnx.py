@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -68,9 +69,17 @@ def write(model: Any, path: Path) -> float:
             ["scores", *(f"next_{name}" for name in names)],
             {"frames": {1: "time"}, "scores": {1: "steps"}},
         )
+        label(temporary, model)
         difference = _difference(model, temporary)
         accept(difference, tolerance=tolerance_of(model))
     return difference
+
+
+def label(path: Path, model: Any) -> None:
+    """Write into an ONNX file which front end it hears through, and how many of its frames a step takes."""
+    made = onnx.load(str(path))
+    onnx.helper.set_model_props(made, {"frontend": model.frontend, "stride": str(model.stride)})
+    path.write_bytes(made.SerializeToString())
 
 
 def write_windowed(model: Any, path: Path) -> float:
@@ -146,7 +155,7 @@ def _noise(model: Any, count: int) -> Tensor:
 def _difference(model: Any, path: Path) -> float:
     frames = _noise(model, CHECK_STEPS * model.stride)
     logits, _ = model(frames, model.initial_state(1))
-    network = OnnxNetwork(path, model.channels)
+    network = OnnxNetwork(path, model.stride, model.channels, model.frontend)
     cut = CHECK_STEPS // 3 * model.stride
     got = [network(part.numpy()) for part in (frames[0, :cut], frames[0, cut:])]
     return float(np.abs(np.concatenate(got) - torch.sigmoid(logits[0]).numpy()).max())

@@ -1,4 +1,4 @@
-"""The proof that one model is the same wherever it runs: the same frames through torch, LiteRT and TFLite-Micro.
+"""The proof that one model is the same wherever it runs: the same frames through torch, ONNX, LiteRT, TFLite-Micro.
 
 A streaming int8 file must give, to the bit, what the windowed file gives and, where the interpreter is installed,
 what TFLite-Micro gives. The trained model with the roundings of int8 computes in float: a value in a thousand falls
@@ -9,6 +9,7 @@ the logit may come of it; what is written wrongly gives many more.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +19,12 @@ from numpy.typing import NDArray
 
 from wakewright.core.errors import WakewrightError
 from wakewright.core.files import replacing, write_json
-from wakewright.detect.networks import LEVELS
+from wakewright.detect.networks import LEVELS, OnnxNetwork
+from wakewright.detect.policy import Scores
+from wakewright.dsp.frontend import Frames
 from wakewright.dsp.litert import Net
 from wakewright.dsp.micro import dequantise
-from wakewright.export import tflite
+from wakewright.export import onnx, tflite
 from wakewright.export.micro_interpreter import is_installed, micro_interpreter
 from wakewright.models.tiny import LOGIT_LIMIT
 
@@ -29,6 +32,8 @@ Frames8 = NDArray[np.int8]
 Bytes = NDArray[np.uint8]
 ACCEPTED = 4 * (2 * LOGIT_LIMIT / 255)
 """Difference in logits from the trained model that is accepted: four steps of a logit that uses all of its range."""
+GOLDEN = ("golden_features.npy", "golden_scores.npy", "parity.json")
+"""What stands beside golden.wav."""
 WINDOWS = 200
 """Windows compared with the stream: each costs a whole receptive field of work."""
 
@@ -42,12 +47,28 @@ class Parity:
     """Largest difference from the trained model with its roundings, in logits; at most `ACCEPTED` is accepted."""
     rounded_torch_differs: float
     """Share of the steps that differ at all."""
+    rounded_torch_at: int
+    """The step of the largest difference."""
     windowed: int
     """Windows equal to the stream, of as many."""
     tflite_micro: int | None
     """Steps equal in TFLite-Micro; None where it is not installed."""
     fast_kernels: int
     """Largest difference of LiteRT's fast kernels, which evaluate and listen on a computer, in 256ths of a score."""
+
+
+@dataclasses.dataclass(frozen=True)
+class OnnxParity:
+    """An ONNX file against the trained model, in probability."""
+
+    frames: Frames
+    """(time, channels) of the front end, whole steps."""
+    scores: Scores
+    """(steps,) what the file gives from silence on."""
+    difference: float
+    """Largest difference from the trained model; at most `onnx.tolerance_of` it is accepted."""
+    at: int
+    """The step of it."""
 
 
 def streamed(model: bytes, frames: Frames8, stride: int, *, reference: bool = True) -> Bytes:
@@ -93,18 +114,53 @@ def prove(model: Any, file: bytes, frames: Frames8) -> Parity:
         )
     fast = np.abs(streamed(file, frames, stride, reference=False).astype(int) - scores)
     micro = len(scores) if is_installed() else None
-    return Parity(len(scores), apart, differs, len(chosen), micro, int(fast.max(initial=0)))
+    return Parity(len(scores), apart, differs, where, len(chosen), micro, int(fast.max(initial=0)))
+
+
+@torch.no_grad()
+def prove_onnx(model: Any, path: Path, frames: Frames) -> OnnxParity:
+    """Compare the ONNX file at `path` with the `model` (in evaluation mode) that it was written from over `frames`.
+
+    Raises RunError for a file that is damaged or of another model, WakewrightError with the place of a difference
+    that is not accepted.
+    """
+    network = OnnxNetwork(path, model.stride, model.channels, model.frontend)
+    frames = frames[: len(frames) // model.stride * model.stride]
+    scores = network(frames)
+    logits, _ = model(torch.from_numpy(frames)[None], model.initial_state(1))
+    apart = np.abs(scores - torch.sigmoid(logits[0]).numpy())
+    at = int(apart.argmax())
+    if not apart[at] <= onnx.tolerance_of(model):
+        raise WakewrightError(
+            f"{path} does not give what the trained model gives",
+            got=f"a score {apart[at]:.2g} off at step {at}, where {onnx.tolerance_of(model):g} is accepted",
+            do="restore both from a copy, or train again",
+        )
+    return OnnxParity(frames, scores, float(apart[at]), at)
+
+
+def write_onnx_golden(folder: Path, parity: OnnxParity) -> list[Path]:
+    """Write what a runtime can replay: golden_features.npy and golden_scores.npy (float32), parity.json."""
+    paths = [folder / name for name in GOLDEN]
+    _save(paths, parity.frames, parity.scores)
+    told = {"steps": len(parity.scores), "onnx_torch": parity.difference, "onnx_torch_at": parity.at}
+    write_json(paths[2], told)
+    return paths
 
 
 def write_golden(folder: Path, file: bytes, frames: Frames8, stride: int, parity: Parity) -> list[Path]:
     """Write what a device can replay: golden_features.npy (int8), golden_scores.npy (uint8), parity.json."""
-    paths = [folder / name for name in ("golden_features.npy", "golden_scores.npy", "parity.json")]
+    paths = [folder / name for name in GOLDEN]
     frames = frames[: len(frames) // stride * stride]
-    for path, values in zip(paths, (frames, streamed(file, frames, stride)), strict=False):
-        with replacing(path) as temporary, temporary.open("wb") as stream:
-            np.save(stream, values)
+    _save(paths, frames, streamed(file, frames, stride))
     write_json(paths[2], dataclasses.asdict(parity))
     return paths
+
+
+def _save(paths: Sequence[Path], *values: NDArray[Any]) -> None:
+    for path, array in zip(paths, values, strict=False):
+        with replacing(path) as temporary, temporary.open("wb") as stream:
+            np.save(stream, array)
 
 
 @torch.no_grad()

@@ -124,17 +124,17 @@ def read(path: Path | str) -> Backbone:
         with safe_open(path, "pt") as file:
             header = json.loads((file.metadata() or {})["wakewright"])
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if header["format"] != FORMAT:
+            raise RunError(
+                f"{path} was made by a newer wakewright",
+                got=f"format {header['format']}, while this version reads {FORMAT}",
+                do="update wakewright (git pull, or pip install --upgrade wakewright)",
+            )
+        scale = Scale(tensors.pop("embedding.mean").numpy(), tensors.pop("embedding.std").numpy())
+        return Backbone(Dimensions(**header["dims"]), tensors, scale, header["about"])
     except OSError as error:
         raise RunError(f"no backbone at {path}", got=error.strerror or str(error), do="name a file") from error
-    except (SafetensorError, KeyError, ValueError) as error:
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{path} is not a backbone", got=str(error) or "nothing", do="make one: wakewright backbone train"
         ) from error
-    if header["format"] != FORMAT:
-        raise RunError(
-            f"{path} was made by a newer wakewright",
-            got=f"format {header['format']}, while this version reads {FORMAT}",
-            do="update wakewright (git pull, or pip install --upgrade wakewright)",
-        )
-    scale = Scale(tensors.pop("embedding.mean").numpy(), tensors.pop("embedding.std").numpy())
-    return Backbone(Dimensions(**header["dims"]), tensors, scale, header["about"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import io
+import pickle
 from pathlib import Path
 from typing import Any, Protocol, Self
 
@@ -129,16 +130,36 @@ def save(path: Path | str, model: Any, **extra: Any) -> None:
 
 
 def load(path: Path | str) -> Any:
-    """Build the model stored at `path`, in evaluation mode. Raises RunError when it is missing or not a model."""
+    """Build the model stored at `path`, in evaluation mode.
+
+    Raises RunError when it is missing, damaged or not a model.
+    """
+    stored = read(path)
+    try:
+        model = create(Dimensions(**stored["dims"]))
+        if stored.get("int8"):
+            quantised.prepare(model)
+            quantised.set_rounding(model, rounds=True, watches=False)
+        model.load_state_dict(stored["weights"])
+    except (KeyError, TypeError, RuntimeError) as error:
+        raise _damaged(Path(path), error) from error
+    return model.eval()
+
+
+def read(path: Path | str) -> dict[str, Any]:
+    """The dimensions and weights that `save` stored at `path`. Raises RunError as `load` does."""
     path = Path(path)
     if not path.is_file():
         raise RunError(f"no model at {path}", got="no such file", do="train first: wakewright train PHRASE")
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    if not isinstance(stored, dict) or "dims" not in stored:
+    try:
+        stored = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
+        raise _damaged(path, error) from error
+    if not isinstance(stored, dict) or not {"dims", "weights"} <= stored.keys():
         raise RunError(f"{path} is not a wakewright model", got=type(stored).__name__, do="name a run's model.pt")
-    model = create(Dimensions(**stored["dims"]))
-    if stored.get("int8"):
-        quantised.prepare(model)
-        quantised.set_rounding(model, rounds=True, watches=False)
-    model.load_state_dict(stored["weights"])
-    return model.eval()
+    return stored
+
+
+def _damaged(path: Path, error: Exception) -> RunError:
+    why = (str(error).splitlines() or [""])[0] or type(error).__name__
+    return RunError(f"{path} is damaged", got=why, do="train again, or restore it from a copy")

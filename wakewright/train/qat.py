@@ -68,5 +68,5 @@ class Rounding:
         quantised.set_rounding(average, rounds=True, watches=False)
         if settled:
             for layer in model.modules():
-                if isinstance(layer, nn.BatchNorm1d):
+                if isinstance(layer, nn.BatchNorm1d | nn.BatchNorm2d):
                     layer.eval()

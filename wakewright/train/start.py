@@ -5,13 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from wakewright.core.errors import RecipeError, RunError
 from wakewright.core.files import write_bytes
 from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
+from wakewright.models import registry
 
 NAME = "start.pt"
 """File of the weights in the run that begins with them."""
@@ -65,8 +64,7 @@ def begin(model: Any, run: Run) -> None:
     Raises RunError when the file is damaged or of another model.
     """
     path = run.folder / NAME
-    stored = torch.load(path, map_location="cpu", weights_only=True)
-    wanted = model.state_dict()
-    if stored.get("dims") != model.dims.told() or not wanted.keys() <= stored["weights"].keys():
-        raise RunError(f"{path} is of another model", got=str(stored.get("dims")), do="begin a new run")
+    stored, wanted = registry.read(path), model.state_dict()
+    if stored["dims"] != model.dims.told() or not wanted.keys() <= stored["weights"].keys():
+        raise RunError(f"{path} is of another model", got=str(stored["dims"]), do="begin a new run")
     model.load_state_dict({name: stored["weights"][name] for name in wanted})
