@@ -12,7 +12,17 @@ from wakewright.core.errors import RecipeError
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.material import Recordings
 from wakewright.core.recipe import Recipe
-from wakewright.data.parts import COPIES, MOST_OWN_COPIES, own_copies, sample, scene, training_scene, word_scene
+from wakewright.data.parts import (
+    APART_S,
+    COPIES,
+    MOST_OWN_COPIES,
+    near_scene,
+    own_copies,
+    sample,
+    scene,
+    training_scene,
+    word_scene,
+)
 from wakewright.data.splits import MANY_SPEAKERS, Parts, speakers, split
 
 RECIPE = Recipe(phrase="hey katya")
@@ -107,6 +117,21 @@ def test_words_are_heard_as_at_home_as_in_training_or_at_one_level() -> None:
     assert sorted(said[0]) == sorted(said[1]) == sorted(c.path for c in parts["test"].of("positive"))
     assert not word_scene(parts, "test", RECIPE, real=True).plans
     assert len(word_scene(parts, "test", RECIPE, real=False).plans) == len(home.plans)
+
+
+def test_words_that_are_counted_are_apart_and_learnt_ones_are_not() -> None:
+    """A score that is still high from one word must not count for the next."""
+    parts = split(clips("many", 30, kinds=("positive", "speech", "near_miss")), RECIPE)
+    counted = [
+        word_scene(parts, "test", RECIPE, **how)
+        for how in ({}, {"hard": True}, {"snr_db": 5.0})  # type: ignore[arg-type]
+    ]
+    counted.append(near_scene(parts, "test", RECIPE))
+    for what in counted:
+        assert what.plans
+        assert min(item.pause_s for plan in what.plans for item in plan.items) >= APART_S
+    learnt = [item.pause_s for plan in training_scene(parts, RECIPE).plans for item in plan.items]
+    assert min(learnt) < 0.4 < max(learnt) < APART_S
 
 
 def test_each_clip_is_trained_on_as_often_as_the_recipe_says() -> None:

@@ -25,6 +25,9 @@ COPIES: dict[tuple[Kind, bool], int] = {
 MOST_OWN_COPIES = 60
 """An own recording is heard in no more surroundings than these: further ones would teach little and take as long."""
 
+APART_S = 2.0
+"""Pause, at least, before a word that is counted as heard or missed: a score still high from the word before it would
+count for it too."""
 ENOUGH_REAL_S = 300.0
 """Real speech in a part from which on synthetic speech is not counted with it."""
 
@@ -73,8 +76,12 @@ def scene(
     *,
     salt: int = 0,
     settings: Augment | None = None,
+    apart_s: float = 0.0,
 ) -> Scene:
-    """Draw the streams of one part in which each clip is said `copies` times; `settings` replace the recipe's own."""
+    """Draw the streams of one part in which each clip is said `copies` times, `apart_s` more than usual apart.
+
+    `settings` replace the recipe's own.
+    """
     manifest = parts[part]
     seed = recipe.seed + OFFSET[part] + salt
     settings = settings or recipe.augment
@@ -87,7 +94,7 @@ def scene(
         tuple(c.path for c in manifest.of("noise", "music")),
         () if settings.babble is None else tuple(c.path for c in manifest.of("speech")),
     )
-    plans = streams.plan(manifest, copies, surroundings, np.random.default_rng([seed, 2]))
+    plans = streams.plan(manifest, copies, surroundings, np.random.default_rng([seed, 2]), apart_s=apart_s)
     return Scene(manifest, plans, surroundings)
 
 
@@ -137,7 +144,7 @@ def word_scene(
     if snr_db is not None:
         settings = mild(recipe.augment).model_copy(update={"noise_share": 1.0, "snr_db": (snr_db, snr_db)})
     copies: dict[tuple[Kind, bool], int] = {("positive", r): 1 for r in (False, True) if real in (None, r)}
-    return scene(parts, part, copies, recipe, salt=1, settings=settings)
+    return scene(parts, part, copies, recipe, salt=1, settings=settings, apart_s=APART_S)
 
 
 def enough_real(parts: Parts, part: Part) -> bool:
@@ -165,7 +172,7 @@ def synthetic_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:
 def near_scene(parts: Parts, part: Part, recipe: Recipe) -> Scene:
     """Near misses alone."""
     once: dict[tuple[Kind, bool], int] = {("near_miss", False): 1, ("near_miss", True): 1}
-    return scene(parts, part, once, recipe, salt=3, settings=mild(recipe.augment))
+    return scene(parts, part, once, recipe, salt=3, settings=mild(recipe.augment), apart_s=APART_S)
 
 
 def sample(clips: Manifest, count: int, seed: int) -> Manifest:

@@ -172,12 +172,17 @@ def _pieces(clip: Clip) -> list[tuple[float, float]]:
 
 
 def plan(
-    manifest: Manifest, copies: dict[tuple[Kind, bool], int], surroundings: Surroundings, rng: np.random.Generator
+    manifest: Manifest,
+    copies: dict[tuple[Kind, bool], int],
+    surroundings: Surroundings,
+    rng: np.random.Generator,
+    *,
+    apart_s: float = 0.0,
 ) -> list[StreamPlan]:
     """Draw the streams in which every clip is said `copies[kind, real]` times (clips of absent kinds are left out).
 
-    Pauses: half of the utterances follow at once (30 to 400 ms), half after 0.4 to 1.8 s. With a schedule, each
-    stream is of one level, and a clip's copies are of one level after the other.
+    Pauses: half of the utterances follow at once (30 to 400 ms), half after 0.4 to 1.8 s; `apart_s` more each. With
+    a schedule, each stream is of one level, and a clip's copies are of one level after the other.
     """
     schedule = surroundings.settings.schedule
     said: list[tuple[int | None, int, tuple[float, float]]] = [
@@ -191,7 +196,7 @@ def plan(
         stream
         for level in levels
         for stream in _laid(
-            [(at, piece) for of, at, piece in said if of == level], manifest, surroundings, level, rng
+            [(at, piece) for of, at, piece in said if of == level], manifest, surroundings, level, rng, apart_s
         )
     ]
 
@@ -202,6 +207,7 @@ def _laid(
     surroundings: Surroundings,
     level: int | None,
     rng: np.random.Generator,
+    apart_s: float,
 ) -> list[StreamPlan]:
     """Pieces of clips, by their place in the manifest, in an order drawn by chance."""
     voice, chain = augment.voice(surroundings.settings), surroundings.chain(level)
@@ -210,7 +216,7 @@ def _laid(
     lead = length = float(rng.uniform(*LEAD_S))
     for at in rng.permutation(len(said)):
         index, (offset, seconds) = said[at]
-        pause = float(rng.uniform(0.03, 0.4) if rng.random() < 0.5 else rng.uniform(0.4, 1.8))
+        pause = apart_s + float(rng.uniform(0.03, 0.4) if rng.random() < 0.5 else rng.uniform(0.4, 1.8))
         db = float(rng.uniform(*LEVEL_DB))
         items.append(Item(manifest.clips[index], index, offset, seconds, pause, db, voice.draw(rng)))
         length += pause + seconds
