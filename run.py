@@ -261,20 +261,33 @@ def lock(handle: int) -> bool:
 
 
 def add_system_voices(stamp: Path) -> None:
-    """Install the speech voices that the system's enabled package sources offer, once; nothing here is fatal."""
+    """Install the speech voices that the system's enabled package sources offer; nothing here is fatal.
+
+    It is done once, and again when the sources have changed, or when it may and could not before.
+    """
     try:
         before = json.loads(stamp.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        before = None
-    if before is not None and (before["asked"] == VOICES and (before["may"] or may_install() is None)):
+        before = {}
+    asks, sources = {"asked": VOICES, "sources": package_sources()}, before.get("sources")
+    if {key: before.get(key) for key in asks} == asks and (before.get("may") or may_install() is None):
         return
     prefix = may_install()
     if prefix is None:
         say("more voices make a better wake word: install flite, festival, mbrola, SVOX pico or RHVoice with your")
         say("package manager (wakewright voices tells how); going on with those that are here")
     else:
-        say(install_voices(prefix))
-    stamp.write_text(json.dumps({"asked": VOICES, "may": prefix is not None}), encoding="utf-8")
+        say(install_voices(prefix, anew=sources is not None and sources != asks["sources"]))
+    stamp.write_text(json.dumps(asks | {"may": prefix is not None}), encoding="utf-8")
+
+
+def package_sources(folder: Path = Path("/etc/apt")) -> str:
+    """Changes with where the system's packages come from; empty where it has no such list."""
+    digest = hashlib.sha256()
+    for path in sorted([folder / "sources.list", *folder.glob("sources.list.d/*")]):
+        with contextlib.suppress(OSError):
+            digest.update(path.name.encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def may_install() -> list[str] | None:
@@ -291,12 +304,15 @@ def may_install() -> list[str] | None:
     return None
 
 
-def install_voices(prefix: list[str]) -> str:
-    """Install what is offered and absent; one line saying what was done, or why not."""
+def install_voices(prefix: list[str], *, anew: bool = False) -> str:
+    """Install what is offered and absent; one line saying what was done, or why not.
+
+    With `anew` the lists of what is offered are fetched though there are some.
+    """
     environment = ["env", "LC_ALL=C", "DEBIAN_FRONTEND=noninteractive"]
     apt = [*prefix, *environment, "apt-get", "-o", "DPkg::Lock::Timeout=60"]
     try:
-        if not any(Path("/var/lib/apt/lists").glob("*_Packages*")):
+        if anew or not any(Path("/var/lib/apt/lists").glob("*_Packages*")):
             subprocess.run([*apt, "-qq", "update"], capture_output=True, check=True, timeout=300)
         policy = subprocess.run(
             [*environment, "apt-cache", "policy", *VOICES], capture_output=True, text=True, check=True, timeout=60

@@ -238,9 +238,27 @@ def test_without_permission_it_says_once_what_would_help_and_asks_again_when_it_
     run.add_system_voices(tmp_path / "stamp.json")
     assert capsys.readouterr().err == ""
     monkeypatch.setattr(run, "may_install", lambda: ["sudo", "-n"])
-    monkeypatch.setattr(run, "install_voices", lambda prefix: "installed with " + " ".join(prefix))
+    monkeypatch.setattr(
+        run, "install_voices", lambda prefix, anew: f"installed with {' '.join(prefix)}, lists anew: {anew}"
+    )
     run.add_system_voices(tmp_path / "stamp.json")
-    assert "installed with sudo -n" in capsys.readouterr().err
+    assert "installed with sudo -n, lists anew: False" in capsys.readouterr().err
+    monkeypatch.setattr(run, "package_sources", lambda: "with non-free")
+    run.add_system_voices(tmp_path / "stamp.json")
+    assert "installed with sudo -n, lists anew: True" in capsys.readouterr().err
+    run.add_system_voices(tmp_path / "stamp.json")
+    assert capsys.readouterr().err == ""
+
+
+def test_package_sources_are_told_apart_by_what_they_say(tmp_path: Path) -> None:
+    run = loaded()
+    none = run.package_sources(tmp_path)
+    (tmp_path / "sources.list").write_text("deb http://deb.debian.org/debian bookworm main\n")
+    main = run.package_sources(tmp_path)
+    (tmp_path / "sources.list.d").mkdir()
+    (tmp_path / "sources.list.d" / "more.sources").write_text("Components: contrib non-free\n")
+    assert len({none, main, run.package_sources(tmp_path)}) == 3
+    assert run.package_sources(tmp_path) == run.package_sources(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -50,8 +50,9 @@ def train(
     progress = progress or Progress()
     recipe = resume.recipe if resume else recipe
     advice = adviser.render(adviser.advise(recipe))
-    for line in advice:
-        progress.say(line)
+    for line in (*advice, spoken.more_voices(recipe)):
+        if line:
+            progress.say(line)
     Rounding.of(recipe)  # refused before anything is spoken, as are a front end that hears nothing and a backbone
     if recipe.model.frontend is not None:
         frontend.create(registry.frontend_of(recipe.model))

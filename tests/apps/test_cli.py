@@ -281,6 +281,9 @@ def test_doctor_and_voices_tell_what_is_here(capsys: pytest.CaptureFixture[str])
     assert main(["doctor"]) in (0, 3)
     out = capsys.readouterr().out
     assert all(word in out for word in ("python", "numpy", "cores", "voices", "cache"))
+    first = [line.split("│")[1].strip() for line in out.splitlines() if line.startswith("│")]
+    rows = [name for name in first if name]
+    assert len(rows) == len(set(rows)) > 20
     assert main(["voices"]) == 0
     assert "espeak" in capsys.readouterr().out
 

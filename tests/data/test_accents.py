@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -102,3 +103,12 @@ def test_near_misses_stay_clear_of_accents() -> None:
     assert len(invented) > 10
     assert min(sound.away(t) for t in invented) >= TELL_APART * sound.size
     assert min(sound.away(t) for t in texts) < TELL_APART * sound.size
+
+
+def test_synthesisers_that_are_not_here_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    engines = [SimpleNamespace(name=n, installed=lambda n=n: n == "espeak") for n in ("espeak", "flite", "command")]
+    monkeypatch.setattr(spoken, "all_engines", lambda: engines)
+    assert "not here: flite (wakewright voices" in spoken.more_voices(Recipe(phrase="hey katya"))
+    assert not spoken.more_voices(Recipe(phrase="hey katya", voices=Voices(engines=("espeak",))))
+    monkeypatch.setattr(spoken, "all_engines", lambda: engines[:1])
+    assert not spoken.more_voices(Recipe(phrase="hey katya"))

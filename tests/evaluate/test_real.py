@@ -98,6 +98,13 @@ def test_folders_say_what_each_recording_is(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("name", ["positives", "Negative", "noises"])
+def test_folders_that_are_nearly_named_are_not_taken_for_speech(name: str, tmp_path: Path) -> None:
+    noise(tmp_path / name / "a.wav", 0.2)
+    with pytest.raises(InputError, match=rf"\n  got: {name}\n  do:  name them positive, negative, noise, music"):
+        read_material(tmp_path, "hey katya")
+
+
 def test_a_folder_of_plain_speech_has_no_words(tmp_path: Path) -> None:
     noise(tmp_path / "a" / "1.wav", 0.2)
     material = read_material(tmp_path, "hey katya")

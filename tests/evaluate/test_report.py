@@ -322,7 +322,9 @@ def test_no_curve_is_drawn_where_the_sound_is_too_short_for_one() -> None:
     hiss = collect_negatives(np.linspace(0.0, 0.4, 100, dtype=np.float32), 0.08, name="s")
     short = summarise({"clean": words(20, 6.0)}, {"speech": hiss}, 0.6, phrase="hey", model="mixednet", replicates=20)
     assert short.conditions[0].curve.false_accepts == (0, 1)
-    assert "DET curve" not in html_page(short)
+    page = html_page(short)
+    assert "DET curve" not in page
+    assert "There is no curve: 0.00 h without the word hold too few sounds" in page
 
 
 def test_what_was_never_heard_is_said_once() -> None:

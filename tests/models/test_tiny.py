@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from wakewright.core.errors import RunError
 from wakewright.models import quantised, registry
 
 
@@ -74,5 +75,5 @@ def test_a_model_that_rounded_the_96_channels_still_loads(model: Any, tmp_path: 
         assert torch.equal(registry.load(tmp_path / "older.pt")(frames)[0], model(frames)[0])
     del stored["weights"]["readout.conv.weight"]
     torch.save(stored, tmp_path / "broken.pt")
-    with pytest.raises(RuntimeError, match=r"readout\.conv\.weight"):
+    with pytest.raises(RunError, match=r"broken.pt is damaged\n  got: .*readout\.conv\.weight"):
         registry.load(tmp_path / "broken.pt")

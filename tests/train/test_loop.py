@@ -122,6 +122,15 @@ def test_pretraining_interrupted_and_resumed_ends_at_the_same_weights(
     assert same(unbroken, weights(toy.pretrain(tmp_path / "broken.pt", 10)))
 
 
+def test_pretraining_that_diverges_names_its_clips(toy: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teach, "imitate", lambda predicted, target: predicted.mean() * float("nan"))
+    with pytest.raises(
+        TrainingDiverged,
+        match=r"nan at step 0 of pretraining\n  got: a batch with windows from .+\n  do:  lower train.pretrain.lr",
+    ):
+        toy.pretrain(tmp_path / "nan.pt", 4)
+
+
 def test_what_was_imitated_is_kept_while_the_phrase_is_learnt(toy: Any, tmp_path: Path) -> None:
     """Slow changes of half of the channels, of which the phrase knows nothing and the embedding consists."""
     store, rng = toy.store(), np.random.default_rng(0)

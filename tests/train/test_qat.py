@@ -11,7 +11,7 @@ import torch
 
 from wakewright.core.compose import load_recipe
 from wakewright.core.errors import RecipeError
-from wakewright.models import quantised
+from wakewright.models import quantised, registry
 from wakewright.train.qat import Rounding
 
 PLAN = Rounding(start=20, settled=36)
@@ -71,6 +71,16 @@ def test_the_model_rounds_from_its_step_on_and_settles(toy: Any, tmp_path: Path)
     assert [i for i, (rounds, _, _) in enumerate(steps) if rounds] == list(range(20, 45))
     assert [i for i, (_, watches, _) in enumerate(steps) if watches] == list(range(20, 36))
     assert [i for i, (_, _, norm) in enumerate(steps) if not norm] == list(range(36, 45))
+
+
+@pytest.mark.parametrize("name", registry.TRUNKS)
+def test_every_normalisation_stands_still_at_the_end(name: str) -> None:
+    model, average = (registry.create(registry.Dimensions(name, 0.1)).train() for _ in range(2))
+    PLAN.apply(PLAN.settled, model, average)
+    norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d)]
+    assert norms
+    assert not any(norm.training for norm in norms)
+    assert model.training
 
 
 def test_interrupted_before_at_and_after_it_begins_training_ends_at_the_same_weights(

@@ -157,8 +157,15 @@ def _conditions(result: Result) -> str:
 def _det(result: Result) -> str:
     """The DET curves."""
     shown = [c for c in result.conditions if len(c.curve.false_accepts) > 2]  # a line needs two points beyond none
-    if not shown:
+    if not shown and not result.conditions:
         return ""
+    if not shown:
+        heard = hours(result.conditions[0].curve.hours)
+        return (
+            '<h2>Misses against false accepts</h2><p class="muted">There is no curve: '
+            f"{heard} without the word hold too few sounds that come near to it. Train without --quick, or give it "
+            "background speech.</p>"
+        )
     lines = []
     for c in shown:
         x = [count / c.curve.hours for count in c.curve.false_accepts[1:]]

@@ -38,6 +38,8 @@ FLOOR = 1e-4
 """RMS (-80 dBFS) of the hiss under everything: a microphone never gives digital silence."""
 SPEECH_RMS = 0.05
 """Active level of the words where noise is mixed in (-26 dBFS)."""
+FOLDERS = ("positive", "negative", "noise", "music")
+"""Sub-folders of a folder without manifest.csv."""
 COLUMNS = ("path", "use", "kind", "label", "corpus", "speaker")
 """Of manifest.csv; a column `accent` is read where there is one."""
 SNRS_DB: tuple[float | None, ...] = (None, 10.0, 5.0)
@@ -115,6 +117,14 @@ def _from_folders(folder: Path) -> tuple[list[Recording], dict[str, list[Recordi
         parts = [f.relative_to(place).parts for f in files]
         return [Recording(str(f), name, p[0]) for f, p in zip(files, parts, strict=True)]
 
+    named = (p.name for p in folder.glob("*") if p.is_dir() and p.name not in FOLDERS)
+    odd = sorted(name for name in named if name.casefold().removesuffix("s") in FOLDERS)
+    if odd:
+        raise InputError(
+            f"{folder} has folders whose names are nearly those that are looked for",
+            got=", ".join(odd),
+            do=f"name them {', '.join(FOLDERS)}",
+        )
     if not any((folder / name).is_dir() for name in ("positive", "negative")):
         speech = [Recording(str(f), folder.name, str(f)) for f in find_audio(folder)]
         return [], {"speech": speech}, []

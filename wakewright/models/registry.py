@@ -19,6 +19,9 @@ from wakewright.dsp import frontend, logmel
 from wakewright.models import quantised
 from wakewright.models.layers import Chain, State
 
+LONGEST_REASON = 200
+"""Characters of what torch says of a file that are passed on."""
+
 
 @dataclasses.dataclass(frozen=True)
 class Dimensions:
@@ -161,5 +164,5 @@ def read(path: Path | str) -> dict[str, Any]:
 
 
 def _damaged(path: Path, error: Exception) -> RunError:
-    why = (str(error).splitlines() or [""])[0] or type(error).__name__
+    why = " ".join(str(error).split())[:LONGEST_REASON] or type(error).__name__
     return RunError(f"{path} is damaged", got=why, do="train again, or restore it from a copy")

@@ -233,14 +233,16 @@ def mine(model: Any, sampler: Sampler) -> np.ndarray[Any, np.dtype[np.int64]]:
     return np.asarray(kept, np.int64)
 
 
-def diverged(step: int, loss: float, sampler: Sampler, ends: np.ndarray[Any, Any]) -> TrainingDiverged:
+def diverged(
+    step: int | str, loss: float, sampler: Sampler, ends: np.ndarray[Any, Any], rate: str = "train.lr"
+) -> TrainingDiverged:
     """The error for a loss that is not finite, naming where its windows came from."""
     streams = np.unique(np.searchsorted(sampler.track.starts, ends, side="right") - 1)
     clips = sampler.clips_in(streams[:4])
     return TrainingDiverged(
         f"the loss became {loss} at step {step}",
         got=f"a batch with windows from {', '.join(clips) or 'no known clip'}",
-        do="lower train.lr (a third of it), or listen to these clips and remove what is broken",
+        do=f"lower {rate} (a third of it), or listen to these clips and remove what is broken",
     )
 
 

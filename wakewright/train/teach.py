@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from wakewright.core.errors import TrainingDiverged
 from wakewright.core.files import write_bytes
 from wakewright.core.progress import Bar
 from wakewright.core.recipe import Train
@@ -23,7 +22,7 @@ from wakewright.data.batches import Batch, Sampler, inside, reached, whole_steps
 from wakewright.data.store import Store, Track, decode
 from wakewright.models import registry
 from wakewright.models.backbone import Scale
-from wakewright.train.loop import learning_rate
+from wakewright.train.loop import diverged, learning_rate
 from wakewright.train.objectives import imitate
 from wakewright.train.phonetic import Phonetic
 from wakewright.train.scoring import onto, per_frame, score_track
@@ -175,9 +174,9 @@ def pretrain(
         if phonetic is not None:
             loss = loss + phonetic(model, step)
         if not torch.isfinite(loss):
-            raise TrainingDiverged(
-                f"the loss became {loss.item()} at step {step} of pretraining", do="lower train.pretrain.lr"
-            )
+            broken = ~torch.isfinite(features).flatten(1).all(dim=1).numpy()
+            ends = batch.ends[broken | ~broken.any(), -1]
+            raise diverged(f"{step} of pretraining", loss.item(), sampler, ends, "train.pretrain.lr")
         optimiser.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(learning.parameters(), 1.0)

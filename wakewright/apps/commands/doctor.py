@@ -69,15 +69,18 @@ def packages() -> list[Finding]:
     """Every package that running and training need, with its version; optional ones too when they are here."""
     from packaging.markers import Marker
 
-    findings = []
+    needed: dict[str, bool] = {}  # several extras ask for the same package
     for line in importlib.metadata.requires("wakewright") or []:
         requirement, _, marker = line.partition(";")
         name = requirement.strip().split(">")[0].split("=")[0].split("[")[0].strip()
-        needed = not marker or Marker(marker).evaluate({"extra": "train"})  # some are for one system alone
+        here = not marker or Marker(marker).evaluate({"extra": "train"})  # some are for one system alone
+        needed[name] = needed.get(name, False) or here
+    findings = []
+    for name, must in needed.items():
         try:
             findings.append(Finding(name, importlib.metadata.version(name)))
         except importlib.metadata.PackageNotFoundError:
-            if needed:
+            if must:
                 findings.append(Finding(name, "not installed", f"pip install {name}, or start with run.py"))
     return findings
 
