@@ -85,6 +85,18 @@ def test_scores_while_it_is_open_are_those_without_it(
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_what_is_computed_is_the_same_however_the_sound_is_cut(
+    name: str, exported: dict[str, Path], sound: Samples
+) -> None:
+    """The hold is not much longer than the blocks in which steps and frames begin together."""
+    sound = sound[: 12 * 16000]
+    cuts = [scores_of(Listener.load([exported[name]], gate=Gate(hold_ms=200)), sound, s) for s in (160, *SIZES)]
+    heard = [{step: round(score, 4) for step, score in one.items() if score != 0.0} for one in cuts]
+    assert len(heard[0]) > 10
+    assert all(one == heard[0] for one in heard[1:])
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_a_gate_that_never_shuts_changes_nothing(name: str, exported: dict[str, Path], sound: Samples) -> None:
     threshold = float(np.quantile(Detector.load(exported[name]).score(sound), 0.7))
     plain = list(Listener.load([exported[name]], threshold=threshold).stream(sound))

@@ -126,17 +126,15 @@ class Gate:
             hears: front.push(piece) for hears, front in self._fronts.items() if front.name in REMEMBERS or self.open
         }
         self._block.add(piece, {hears: some for hears, some in frames.items() if hears[0] in REMEMBERS})
-        speaks = self._at - self._last_voice < self._hold
         found: list[Detection] = []
         if self.open:
             found = [fire for d in self._detectors for fire in d.push_frames(frames[d.hears])]
-        elif speaks:
+        elif self._at - len(piece) - self._last_voice < self._hold:  # it spoke at some moment of the piece
             found = self._opened()
         if self._at == self._block.start + self._align:
             self._blocks.append(self._block)
             self._block = _Block(self._at)
-            if self.open and not speaks:
-                self.open = False
+            self.open &= self._at - self._last_voice < self._hold
             if not self.open:
                 for detector in self._detectors:
                     detector.skip_to(detector.steps_by(self._at))
@@ -147,7 +145,7 @@ class Gate:
         whole = len(joined) // self._voice.block * self._voice.block
         for start in range(0, whole, self._voice.block):
             if self._voice(joined[start : start + self._voice.block]):
-                self._last_voice = self._at
+                self._last_voice = self._at - len(joined) + start + self._voice.block
         self._unheard = joined[whole:]
 
     def _opened(self) -> list[Detection]:
