@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from websockets.sync.client import connect
 
 from wakewright.apps.cli import main
 from wakewright.apps.judge import keys as ring
@@ -232,6 +233,34 @@ def test_a_client_that_takes_its_time_is_cut_off(started: Any) -> None:
                 ends.append(got)
     assert all(b"408" in got.split(b"\r\n")[0] for got in ends[::2])
     assert all(got == b"" for got in ends[1::2])
+
+
+def test_a_stream_outlasts_the_patience_with_requests(started: Any, noise: Samples) -> None:
+    with (
+        started(*SECONDS, "--patience", "1") as judge,
+        connect(judge.address.replace("http", "ws") + "/stream") as ws,
+    ):
+        assert json.loads(ws.recv(20))["event"] == "ready"
+        for _ in range(2):  # two seconds, as fast as they are spoken
+            for at in range(0, 16000, 1600):
+                ws.send(raw(noise[at : at + 1600]))
+                time.sleep(0.1)
+        ws.send("and no more")
+        last = next(told for told in map(json.loads, ws) if "error" in told)
+        assert "binary messages" in last["error"]["what"]
+    assert ws.close_code == 1003
+
+
+def test_an_upgrade_that_fails_is_closed(started: Any) -> None:
+    bad = b"GET /stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n"
+    with started(*SECONDS, "--patience", "60") as judge:
+        host, port = judge.address.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(bad)
+            got = b""
+            while piece := connection.recv(4096):
+                got += piece
+    assert got.split(b"\r\n")[0].split()[1].startswith(b"4")
 
 
 def test_a_judge_killed_in_the_middle_of_a_cascade_is_missed_once_and_welcomed_back(

@@ -70,6 +70,11 @@ def impatient(seconds: float) -> type[H11Protocol]:
             if not self._idle():
                 self._done_waiting()
 
+        def handle_websocket_upgrade(self, event: Any) -> None:
+            """A stream has its own limits: silence, pings, and its end."""
+            self._done_waiting()
+            super().handle_websocket_upgrade(event)
+
         def connection_lost(self, exc: Exception | None) -> None:
             self._done_waiting()
             super().connection_lost(exc)
