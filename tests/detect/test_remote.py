@@ -162,6 +162,12 @@ def test_after_three_failures_it_is_left_alone_and_tried_again(
         ((401, b"{}"), "asks for a key"),
         ((200, b'[{"phrase": "jarvis"}]'), "does not know 'hey katya'"),
         ((404, b"<html>"), "is no Judge"),
+        ((200, b"<html>"), "is no Judge"),
+        ((200, b'{"a": 1}'), "is no Judge"),
+        ((200, b'["hey katya"]'), "is no Judge"),
+        ((200, b"null"), "is no Judge"),
+        ((200, b"\xff"), "is no Judge"),
+        ((404, b'{"error": {"what": "nothing here", "got": "GET", "do": "look"}}'), "refuses: nothing here"),
     ],
 )
 def test_a_judge_that_would_refuse_is_found_out_at_once(
@@ -173,6 +179,13 @@ def test_a_judge_that_would_refuse_is_found_out_at_once(
     judge.check()
     server.plan = [hang_up]
     with pytest.raises(JudgeAway):
+        judge.check()
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_judge_that_cannot_answer_at_the_start_is_away(server: Server, judge: RemoteJudge, status: int) -> None:
+    server.plan = [(status, b"<html>Bad Gateway</html>")]
+    with pytest.raises(JudgeAway, match=f"status {status}"):
         judge.check()
 
 

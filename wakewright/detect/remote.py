@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx2
 
@@ -74,9 +76,11 @@ class RemoteJudge:
             raise JudgeAway(
                 f"the Judge at {self.name} does not answer", got=str(error) or type(error).__name__
             ) from error
-        if response.status_code in (408, 429) or response.status_code >= 500:
+        try:
+            self._refuse_absence(response)
+        except JudgeAway:
             self._breaker.failed()
-            raise JudgeAway(f"the Judge at {self.name} cannot answer now", got=f"status {response.status_code}")
+            raise
         self._breaker.succeeded()
         return self._verdict(response)
 
@@ -86,21 +90,25 @@ class RemoteJudge:
             response = self._client.get("/models")
         except httpx2.HTTPError as error:
             raise JudgeAway(f"the Judge at {self.name} does not answer", got=str(error)) from error
+        self._refuse_absence(response)
         if response.status_code == 401:
             raise InputError(
                 f"the Judge at {self.name} asks for a key",
                 got="none, or one that it does not know",
                 do="set WAKEWRIGHT_JUDGE_KEY to a key that `wakewright judge key add` made",
             )
-        if response.status_code != 200:
-            self._verdict(response)
-        known = [str(model["phrase"]) for model in response.json()]
+        known = self._phrases(response)
         if self.phrase not in known:
             raise InputError(
                 f"the Judge at {self.name} does not know {self.phrase!r}",
                 got=", ".join(known),
                 do="serve its run too",
             )
+
+    def _refuse_absence(self, response: httpx2.Response) -> None:
+        """What a busy Judge says, or a proxy before one that is away: it may answer later."""
+        if response.status_code in (408, 429) or response.status_code >= 500:
+            raise JudgeAway(f"the Judge at {self.name} cannot answer now", got=f"status {response.status_code}")
 
     def _ask(self, content: bytes) -> httpx2.Response:
         for attempt in range(TRIES):
@@ -111,19 +119,34 @@ class RemoteJudge:
                     raise
         raise AssertionError("unreachable")
 
+    def _phrases(self, response: httpx2.Response) -> list[str]:
+        with self._only_a_judge(response):
+            told = self._told(response)
+            return [str(model["phrase"]) for model in told]
+
     def _verdict(self, response: httpx2.Response) -> Verdict:
+        with self._only_a_judge(response):
+            told = self._told(response)
+            return Verdict(
+                str(told["phrase"]),
+                bool(told["prediction"]),
+                float(told["confidence"]),
+                float(told["threshold"]),
+                float(told["end_s"]),
+            )
+
+    def _told(self, response: httpx2.Response) -> Any:
+        told = response.json()
+        if response.status_code == 200:
+            return told
+        error = told["error"]
+        raise InputError(f"the Judge at {self.name} refuses: {error['what']}", got=error["got"], do=error["do"])
+
+    @contextlib.contextmanager
+    def _only_a_judge(self, response: httpx2.Response) -> Iterator[None]:
+        """Raises InputError for an answer that has not the form of a Judge's."""
         try:
-            told = response.json()
-            if response.status_code == 200:
-                return Verdict(
-                    str(told["phrase"]),
-                    bool(told["prediction"]),
-                    float(told["confidence"]),
-                    float(told["threshold"]),
-                    float(told["end_s"]),
-                )
-            error = told["error"]
-            raise InputError(f"the Judge at {self.name} refuses: {error['what']}", got=error["got"], do=error["do"])
+            yield
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(
                 f"what answers at {self.name} is no Judge",
