@@ -22,7 +22,7 @@ from wakewright.apps.judge.keys import KeyRing
 from wakewright.apps.judge.limits import Limits
 from wakewright.apps.judge.server import Court, create_app
 from wakewright.core.audio import Samples, load, resample
-from wakewright.core.errors import InputError
+from wakewright.core.errors import EnvironmentProblem, InputError
 from wakewright.detect.judge import AFTER_S, Judge, quiet
 
 
@@ -272,6 +272,37 @@ def test_mistakes_with_keys_are_said(tmp_path: Path) -> None:
     file.write_text('{"keys": [{"name": "x"}]}')
     with pytest.raises(InputError, match="is no file of keys"):
         KeyRing(file)
+
+
+def test_a_day_without_a_zone_ends_in_utc(
+    locked: tuple[TestClient, Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, file, key = locked
+    stored = json.loads(file.read_text())
+    stored["keys"][0]["expires"] = "2027-01-01"  # by hand
+    file.write_text(json.dumps(stored))
+    for moment, status in (("2026-12-31T23:59:59+00:00", 200), ("2027-01-01T00:00:01+00:00", 401)):
+        monkeypatch.setattr(ring, "now", lambda at=moment: ring.datetime.datetime.fromisoformat(at))
+        assert client.get("/models", headers=bearer(key)).status_code == status
+
+
+def test_keys_that_may_not_be_read_are_none(
+    locked: tuple[TestClient, Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Replaced by another user, say: what was removed in it must not go on working."""
+    client, file, key = locked
+
+    def denied(*_: Any, **__: Any) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    ring.add(file, "hall")
+    monkeypatch.setattr(Path, "read_text", denied)  # root may read everything
+    refused(client.get("/models", headers=bearer(key)), 401)
+    with pytest.raises(EnvironmentProblem, match="cannot be read by the user"):
+        KeyRing(file)
+    monkeypatch.undo()
+    ring.remove(file, "hall")
+    assert client.get("/models", headers=bearer(key)).status_code == 200
 
 
 def test_a_client_that_asks_too_often_waits(exported: dict[str, Path]) -> None:

@@ -10,13 +10,15 @@ import datetime
 import hashlib
 import hmac
 import json
+import logging
 import secrets
 from pathlib import Path
 from typing import Any
 
-from wakewright.core.errors import InputError
+from wakewright.core.errors import EnvironmentProblem, InputError
 from wakewright.core.files import write_json
 
+LOG = logging.getLogger("wakewright.judge")
 BYTES = 32
 FORMAT = 1
 
@@ -34,23 +36,36 @@ def now() -> datetime.datetime:
 def read(path: Path) -> list[dict[str, Any]]:
     """The entries of a key file: name, sha256, created, expires. None where there is no file.
 
-    Raises InputError for a file that is none.
+    Raises InputError for a file that is none, EnvironmentProblem for one that this user may not read.
     """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         keys: list[dict[str, Any]] = stored["keys"]
         for entry in keys:
             bytes.fromhex(entry["sha256"])
-            if entry["expires"] is not None:
-                datetime.datetime.fromisoformat(entry["expires"])
+            _expiry(entry)
             str(entry["name"])
     except FileNotFoundError:
         return []
+    except PermissionError as error:
+        raise EnvironmentProblem(
+            f"{path} cannot be read by the user of this process",
+            got=error.strerror or str(error),
+            do="make and remove keys as the user that the Judge runs as, or give that user the file (chown)",
+        ) from error
     except (ValueError, KeyError, TypeError, UnicodeDecodeError, IsADirectoryError) as error:
         raise InputError(
             f"{path} is no file of keys", got=str(error) or type(error).__name__, do="remove it, and make keys anew"
         ) from error
     return keys
+
+
+def _expiry(entry: dict[str, Any]) -> datetime.datetime | None:
+    """When a key ends; a time without a zone, as written by hand, is UTC."""
+    if entry["expires"] is None:
+        return None
+    ends = datetime.datetime.fromisoformat(entry["expires"])
+    return ends if ends.tzinfo else ends.replace(tzinfo=datetime.UTC)
 
 
 def add(path: Path, name: str, days: float | None = None) -> str:
@@ -87,7 +102,7 @@ class KeyRing:
     """The keys of a file, as the file stands: a server need not restart when one is added or removed."""
 
     def __init__(self, path: Path) -> None:
-        """Raises InputError for a file that is none."""
+        """Raises what `read` raises."""
         self._path = path
         self._seen = self._stamp()
         self._keys = read(path)
@@ -105,17 +120,25 @@ class KeyRing:
     def holder(self, key: str) -> str | None:
         """Whose key this is; None for one that is unknown or has expired.
 
-        A file that was damaged since leaves the keys as they were.
+        A file that was damaged since leaves the keys as they were; one that may not be read leaves none, since a
+        key that was removed would go on working.
         """
         stamp = self._stamp()
         if stamp != self._seen:
             self._seen = stamp
-            with contextlib.suppress(InputError):  # half-copied, perhaps: what was valid stays so
-                self._keys = read(self._path)
+            self._read_anew()
         wanted, found = digest(key).encode(), None
         for entry in self._keys:  # all of them, so that the time taken tells nothing
             same = hmac.compare_digest(entry["sha256"].encode(), wanted)
-            expires = entry["expires"]
-            if same and (expires is None or datetime.datetime.fromisoformat(expires) > now()):
+            expires = _expiry(entry)
+            if same and (expires is None or expires > now()):
                 found = str(entry["name"])
         return found
+
+    def _read_anew(self) -> None:
+        try:
+            with contextlib.suppress(InputError):  # half-copied, perhaps: what was valid stays so
+                self._keys = read(self._path)
+        except EnvironmentProblem as error:
+            self._keys = []
+            LOG.error(json.dumps({"event": "no keys", "why": error.what, "do": error.do}))
