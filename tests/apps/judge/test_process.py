@@ -91,6 +91,24 @@ def test_a_port_in_use_is_said(exported: dict[str, Path], capsys: pytest.Capture
     assert "cannot listen on 127.0.0.1" in capsys.readouterr().err
 
 
+def test_an_address_of_ipv6_is_a_url(started: Any) -> None:
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    with started(*SECONDS, "--host", "::1") as judge:
+        assert judge.address.startswith("http://[::1]:")
+        assert urllib.request.urlopen(f"{judge.address}/health", timeout=20).status == 200
+
+
+def test_another_name_for_each_request_does_not_outrun_the_rate(started: Any) -> None:
+    with started("--rate", "0.01", "--threads", "1") as judge:  # one at once, and another in 100 seconds
+        heads = [{"Content-Type": "audio/L16", "X-Forwarded-For": f"10.0.0.{n}"} for n in range(3)]
+        assert [post(judge.address, b"", head)[0] for head in heads] == [400, 429, 429]
+        clients = [json.loads(line)["client"] for line in judge.log.read_text().splitlines()[1:]]
+    assert set(clients) == {"127.0.0.1"}
+
+
 def test_keys_are_made_listed_and_removed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = str(tmp_path / "keys.json")
     assert main(["judge", "key", "add", "kitchen", "--keys", file, "--days", "30"]) == 0

@@ -120,6 +120,7 @@ def configure(court: Court, host: str, port: int) -> uvicorn.Config:
         ws_max_queue=4,
         timeout_graceful_shutdown=round(STOP_S),
         log_config=None,
+        proxy_headers=False,  # a client would name itself anew for each request, and no rate would hold it
         access_log=False,
         server_header=False,
     )
@@ -146,7 +147,7 @@ def serve(court: Court, host: str, port: int) -> None:
     listening = _bind(host, port)
     about: dict[str, Any] = {
         "event": "listening",
-        "address": f"http://{host}:{listening.getsockname()[1]}",
+        "address": f"http://{_in_url(host)}:{listening.getsockname()[1]}",
         "phrases": list(court.phrases),
         "threads": court.bench.threads,
         "keys": None if court.keys is None else len(court.keys),
@@ -155,13 +156,17 @@ def serve(court: Court, host: str, port: int) -> None:
     uvicorn.Server(config).run(sockets=[listening])
 
 
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 def _bind(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family, backlog=BACKLOG)
     except OSError as error:
         raise EnvironmentProblem(
-            f"the Judge cannot listen on {host}:{port}",
+            f"the Judge cannot listen on {_in_url(host)}:{port}",
             got=error.strerror or str(error),
             do="end what else listens there, or name another --port",
         ) from error
