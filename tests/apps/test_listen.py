@@ -59,6 +59,24 @@ def test_recordings_give_one_json_line_per_detection_and_keep_the_sound(
     np.testing.assert_allclose(first, heard[max(0, before - 48000) : before + 16000], atol=1e-4)
 
 
+def test_recordings_of_one_name_are_kept_side_by_side(
+    exported: dict[str, Path], sound: Samples, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for place in ("a", "b"):
+        write_wav(tmp_path / "sound" / place / "clip.wav", sound[:80_000])
+    words = ["listen", str(exported["mixednet"]), "--wav", str(tmp_path / "sound"), "--threshold", "0.0", "--json"]
+    kept = tmp_path / "kept"
+    assert main([*words, "--save", str(kept)]) == 0
+    found = lines(capsys)
+    files = {path: path.read_bytes() for path in kept.iterdir()}
+    assert len(files) == len(found)
+    moment = round(1000 * found[0]["end_s"])
+    assert {kept / f"hey-katya-clip-{moment}ms{number}.wav" for number in ("", "-2")} <= files.keys()
+    assert main([*words, "--save", str(kept)]) == 0  # what an earlier run kept stays too
+    assert {path: path.read_bytes() for path in files} == files
+    assert len(list(kept.iterdir())) == 2 * len(files)
+
+
 def test_lines_for_people_say_where_nothing_was_heard(
     exported: dict[str, Path], folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import itertools
 import json
 import re
 import sys
@@ -46,6 +47,12 @@ def _line(name: str | None, one: Detection, event: Event | None) -> str:
         return f"{where}{one.phrase}{when}, score {one.score:.3f}{'' if event is None else '?'}"
     why = f"confidence {event.confidence:.3f}" if event.confidence is not None else f"Judge {event.reason}"
     return f"{where}{one.phrase}{when} {event.kind}, {why}"
+
+
+def _free(path: Path) -> Path:
+    """This name, or numbered where a file has it: recordings of one name in two folders are two recordings."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return next(one for one in itertools.chain([path], numbered) if not one.exists())
 
 
 @dataclasses.dataclass
@@ -138,9 +145,9 @@ class Teller:
                 f"{datetime.datetime.now():%Y%m%d-%H%M%S}" if name is None else Path(name).stem.strip("-") or "pipe"
             )
             phrase = re.sub(r"\W+", "-", one.phrase).strip("-")
-            path = self.folder / f"{phrase}-{stem}-{round(1000 * one.earlier(self._before).end_s)}ms.wav"
+            moment = round(1000 * one.earlier(self._before).end_s)
             try:
-                write_wav(path, sound)
+                write_wav(_free(self.folder / f"{phrase}-{stem}-{moment}ms.wav"), sound)
             except DiskFull as error:
                 if name is not None:
                     raise
