@@ -32,7 +32,8 @@ class StandIn(types.ModuleType):
         self.plan: list[tuple[int, str]] = []
         self.opened: list[dict[str, Any]] = []
         self.scans = 0
-        self.absent_for = 0
+        self.absent_for = self.fails_to_start = 0
+        self.started = True
 
     def query_devices(self) -> list[dict[str, Any]]:
         if self.absent_for:
@@ -41,10 +42,16 @@ class StandIn(types.ModuleType):
         return [{"name": n, "max_input_channels": c, "default_samplerate": float(r)} for n, c, r in self.inputs]
 
     def _terminate(self) -> None:
+        if not self.started:
+            raise PortAudioError("PortAudio not initialized [PaErrorCode -10000]")
+        self.started = False
         self.scans += 1
 
     def _initialize(self) -> None:
-        pass
+        if self.fails_to_start:
+            self.fails_to_start -= 1
+            raise PortAudioError("Unanticipated host error [PaErrorCode -9999]")
+        self.started = True
 
     def InputStream(self, **about: Any) -> Any:
         blocks, ending = self.plan.pop(0)
@@ -143,6 +150,51 @@ def test_it_goes_on_when_the_device_is_back(portaudio: StandIn, ending: str) -> 
     assert said[1:] == ["the microphone 'Webcam' is back"]
     assert portaudio.scans >= 4
     np.testing.assert_allclose(heard[640::1280][:5], np.arange(1, 6) / 1000, atol=1e-6)
+
+
+def goes_and_comes(portaudio: StandIn, wanted: str | None, back: list[tuple[str, int, int]]) -> Microphone:
+    """A microphone that is heard, is gone, and is heard again when these are the inputs."""
+    portaudio.plan = [(5, "ends"), (5, "stays")]
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        portaudio.inputs = back
+
+    source = Microphone(wanted, say=say)
+    patience = threading.Timer(20, source.close)  # rather than wait for ever
+    patience.start()
+    heard = hear(source, 10 * 0.08)
+    patience.cancel()
+    assert [line.split("'")[-1] for line in said] == [" is gone; waiting for it", " is back"]
+    assert len(heard) > 6 * 1280
+    return source
+
+
+@pytest.mark.parametrize("wanted", [None, "1", "usb mic", "USB Mic: Audio (hw:1,0)"])
+def test_a_device_that_comes_back_in_another_place_is_found(portaudio: StandIn, wanted: str | None) -> None:
+    back = [("Webcam", 1, 16000), ("USB Mic: Audio (hw:2,0)", 1, 48000)]
+    device = goes_and_comes(portaudio, wanted, back).device
+    assert (device.index, device.name) == (1, "USB Mic: Audio (hw:2,0)")
+
+
+@pytest.mark.parametrize("wanted", [None, "1"])
+@pytest.mark.parametrize("place", [1, 3])
+def test_of_two_devices_of_one_name_the_likeliest_is_taken(
+    portaudio: StandIn, wanted: str | None, place: int
+) -> None:
+    back = [(f"USB Mic: Audio (hw:{at},0)", 1, 48000) for at in (0, place)]
+    device = goes_and_comes(portaudio, wanted, back).device
+    assert device.index == (1 if place == 1 else 0)
+    twins = [("USB Mic: Audio (hw:1,0)", 1, 48000)] * 2
+    portaudio.inputs = [("Built-in", 0, 44100), *twins]
+    assert goes_and_comes(portaudio, wanted, portaudio.inputs).device.index == 1
+
+
+def test_it_goes_on_looking_when_portaudio_does_not_start(portaudio: StandIn) -> None:
+    portaudio.fails_to_start = 2
+    goes_and_comes(portaudio, "Webcam", portaudio.inputs)
+    assert (portaudio.fails_to_start, portaudio.started) == (0, True)
 
 
 def test_a_device_that_cannot_be_opened_is_said_at_once(portaudio: StandIn) -> None:

@@ -6,8 +6,10 @@ the device is unplugged the stream waits, and goes on when it is back.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import queue
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -90,7 +92,10 @@ def find(wanted: str | None) -> Device:
 
     Raises InputError when there is none, or more than one; MissingPackage.
     """
-    there = devices()
+    return _chosen(wanted, devices())
+
+
+def _chosen(wanted: str | None, there: list[Device]) -> Device:
     if wanted is None:
         chosen = [d for d in there if d.default] or there[:1]
     elif wanted.isdecimal():
@@ -206,21 +211,36 @@ class Microphone:
         """Wait until the device is there again and open it."""
         sounddevice = _sounddevice()
         self._say(f"the microphone {self.device.name!r} is gone; waiting for it")
-        wanted = self.device.name if self._wanted is None or self._wanted.isdecimal() else self._wanted
         while not self._stopped.is_set():
             if self._stopped.wait(RETRY_S):
                 break
             # PortAudio looks for devices when it starts, and only then
-            sounddevice._terminate()
-            sounddevice._initialize()
+            with contextlib.suppress(sounddevice.PortAudioError):  # it did not start the last time
+                sounddevice._terminate()
             try:
-                self.device = find(wanted)
+                sounddevice._initialize()
+                self.device = self._again()
                 opened = self._opened()
             except (InputError, EnvironmentProblem, sounddevice.PortAudioError):
                 continue
             self._say(f"the microphone {self.device.name!r} is back")
             return opened
         return None, Resampler(self.device.rate)
+
+    def _again(self) -> Device:
+        """The device that is gone, or what was asked for by a part of its name. Raises InputError when neither is."""
+        there = devices()
+        same = [d for d in there if d.name == self.device.name]
+        same = same or [d for d in there if _plain(d.name) == _plain(self.device.name)]
+        if same:
+            return same[0]  # of several the first: nothing else tells them apart, and none is deaf
+        by_text = self._wanted is not None and not self._wanted.isdecimal()
+        return _chosen(self._wanted if by_text else self.device.name, there)
+
+
+def _plain(name: str) -> str:
+    """A device's name without its place on ALSA's list, which depends on what was plugged in before."""
+    return re.sub(r"\s*\(hw:\d+,\d+\)", "", name)
 
 
 def _close(stream: Any) -> None:
