@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import http.server
 import json
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -79,7 +81,53 @@ def port(words: list[Path]) -> Iterator[int]:
         yield number
 
 
-async def speak(client: AsyncClient, sound: Samples, rate: int = 16000, *, start: bool = True) -> None:
+class JudgeStandIn:
+    """A Judge over HTTP that knows "hey katya", and hangs when it is asked about a sound, or refuses."""
+
+    def __init__(self) -> None:
+        self.refuses, self.asked, self.release = False, threading.Event(), threading.Event()
+        owner = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.tell([{"phrase": "hey katya"}])
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers["Content-Length"]))
+                owner.asked.set()
+                if not owner.refuses:
+                    owner.release.wait(60)
+                self.tell({"error": {"what": "a key is needed", "got": "one that is unknown", "do": "send it"}})
+
+            def tell(self, answer: object) -> None:
+                body = json.dumps(answer if owner.refuses or self.command == "GET" else {}).encode()
+                with contextlib.suppress(OSError):  # who asked has gone
+                    self.send_response(401 if owner.refuses else 200)
+                    self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+
+
+@pytest.fixture
+def away_judge() -> Iterator[JudgeStandIn]:
+    one = JudgeStandIn()
+    yield one
+    one.release.set()
+    one.server.shutdown()
+    one.server.server_close()
+
+
+async def speak(
+    client: AsyncClient, sound: Samples, rate: int = 16000, *, start: bool = True, stop: bool = True
+) -> None:
     """Send it as a satellite does, faster than real time."""
     if start:
         await client.write_event(AudioStart(rate=rate, width=2, channels=1, timestamp=5000).event())
@@ -87,7 +135,8 @@ async def speak(client: AsyncClient, sound: Samples, rate: int = 16000, *, start
     for at in range(0, len(raw), 2 * CHUNK):
         piece = raw[at : at + 2 * CHUNK]
         await client.write_event(AudioChunk(rate=rate, width=2, channels=1, audio=piece, timestamp=at // 32).event())
-    await client.write_event(AudioStop().event())
+    if stop:
+        await client.write_event(AudioStop().event())
 
 
 async def answers(client: AsyncClient, count: int = 1) -> list[Event]:
@@ -246,6 +295,63 @@ def test_with_a_judge_only_what_it_confirms_is_told(
     ):
         (event,) = asyncio.run(heard(port, sound, 1))
         assert NotDetected.is_type(event.type)
+
+
+def test_a_satellite_that_leaves_while_its_judge_hangs_stops_no_other(
+    words: list[Path], sound: Samples, away_judge: JudgeStandIn
+) -> None:
+    woken = sound[: round(16000 * expected(words[0], sound)[0]) + CHUNK]
+
+    async def talk(port: int) -> None:
+        async with AsyncTcpClient("127.0.0.1", port) as leaves:
+            await speak(leaves, woken, stop=False)
+            assert await asyncio.to_thread(away_judge.asked.wait, 20)
+        async with AsyncTcpClient("127.0.0.1", port) as other:
+            for _ in range(5):
+                await asyncio.sleep(0.1)  # the first is seen to be gone meanwhile
+                await other.write_event(Ping(text="x").event())
+                assert Pong.is_type((await answers(other))[0].type)  # in 20 s, of the 60 that the Judge may take
+
+    settings = ("--cascade", "after_ms=0", "--cascade", "timeout_ms=60000")
+    with serving(words[:1], "--judge", away_judge.url, *settings) as (port, _):
+        try:
+            asyncio.run(talk(port))
+        finally:
+            away_judge.release.set()
+
+
+def test_a_wake_is_answered_though_the_judge_hangs_or_refuses_and_no_sound_comes(
+    words: list[Path], sound: Samples, away_judge: JudgeStandIn
+) -> None:
+    end = expected(words[0], sound)[0]
+    woken = sound[: round(16000 * end) + CHUNK]
+
+    async def talk(port: int) -> None:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            await speak(client, woken, stop=False)
+            assert Detection.from_event((await answers(client))[0]).timestamp == 5000 + round(1000 * end)
+
+    settings = ("--cascade", "after_ms=0", "--cascade", "timeout_ms=500")
+    with serving(words[:1], "--judge", away_judge.url, *settings) as (port, process):
+        asyncio.run(talk(port))
+        away_judge.release.set()
+        away_judge.refuses = True
+        for _ in range(2):  # its key was taken away: on_timeout decides
+            asyncio.run(talk(port))
+        process.terminate()
+        log = process.stderr.read()
+    assert log.count("each wake is confirmed without it") == 1
+    assert "HTTP Request" not in log
+    assert "Traceback" not in log
+
+
+def test_a_judge_that_refuses_is_said_at_the_start(
+    words: list[Path], away_judge: JudgeStandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    away_judge.refuses = True
+    # the address is none either: what is found first is the Judge
+    assert main(["wyoming", str(words[0]), "--uri", "http://x", "--judge", away_judge.url]) == 2
+    assert "asks for a key" in capsys.readouterr().err
 
 
 def test_an_address_that_cannot_be_served_is_said(

@@ -213,6 +213,40 @@ def test_a_judge_that_goes_and_comes_back_is_said_once_each(sentry: Path, sound:
     ]
 
 
+def test_a_judge_that_refuses_is_one_that_is_away_and_said_once_among_cascades(
+    sentry: Path, sound: Samples, wakes: int
+) -> None:
+    away, said = set[str](), list[str]()
+
+    def refuse(_: Samples) -> float:
+        raise InputError("the Judge at x refuses: a key is needed", got="none", do="send one")
+
+    for _ in range(2):
+        judge = {"hey katya": StandIn(refuse)}
+        cascade = Cascade(listens(sentry), judge, Settings(), say=said.append, live=False, away=away)
+        assert {(a.kind, a.reason) for a in checked(run(cascade, sound), wakes)} == {("confirmed", "away")}
+    assert said == [
+        "the Judge at x refuses: a key is needed (none): no answer; until it does, each wake is confirmed without it"
+    ]
+
+
+def test_closing_waits_for_no_judge(sentry: Path, sound: Samples) -> None:
+    asked, release, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def hang(_: Samples) -> float:
+        asked.set()
+        release.wait(60)
+        ended.set()
+        return 1.0
+
+    cascade = Cascade(listens(sentry), {"hey katya": StandIn(hang)}, Settings(after_ms=0), say=lambda _: None)
+    cascade.push(sound)
+    assert asked.wait(20)
+    cascade.close()
+    assert not ended.is_set()
+    release.set()
+
+
 def test_a_judge_in_this_process_confirms_what_it_would_say_alone(
     sentry: Path, exported: dict[str, Path], sound: Samples, wakes: int
 ) -> None:

@@ -94,16 +94,23 @@ def settings_of(words: Sequence[str]) -> Settings:
 
 
 def open_cascade(
-    listener: Listener, judge: str, chosen: Settings, *, say: Callable[[str], None], live: bool
+    listener: Listener,
+    judge: str,
+    chosen: Settings,
+    *,
+    say: Callable[[str], None],
+    live: bool,
+    check: bool = True,
+    away: set[str] | None = None,
 ) -> Cascade:
-    """The listener with this Judge behind each of its phrases. Raises what open_judge raises.
+    """The listener with this Judge behind each of its phrases; `away` as in Cascade. Raises what open_judge raises.
 
-    A Judge elsewhere that is away now may come later; one that refuses is said at once.
+    A Judge elsewhere that is away now may come later; one that refuses is said at once, unless no `check` is wanted.
     """
     judges = {d.phrase: open_judge(judge, d.phrase, chosen, os.environ.get(KEY)) for d in listener.detectors}
     try:
-        for one in judges.values():
+        for one in judges.values() if check else ():
             one.check()
     except JudgeAway as error:
         say(f"{error.what}; wakes are asked about when it is there")
-    return Cascade(listener, judges, chosen, say=say, live=live)
+    return Cascade(listener, judges, chosen, say=say, live=live, away=away)

@@ -44,13 +44,15 @@ LONGEST_CHUNK = 1 << 20
 """Bytes of one piece of sound: half a minute at 16 kHz."""
 WIDTHS = {1: ("u1", 128.0, 128.0), 2: ("<i2", 0.0, 32768.0), 4: ("<i4", 0.0, 2147483648.0)}
 """By bytes per sample: type, offset, full scale."""
+POLL_S = 0.02
+"""Between two looks for answers of a Judge."""
 ATTRIBUTION = Attribution(name="wakewright", url="")
 
 
 class OpenCascade(Protocol):
     """Puts a Judge behind a listener; what becomes of it is told to `say`."""
 
-    def __call__(self, listener: Listener, *, say: Callable[[str], None]) -> Cascade: ...
+    def __call__(self, listener: Listener, *, say: Callable[[str], None], check: bool, away: set[str]) -> Cascade: ...
 
 
 @dataclasses.dataclass
@@ -61,6 +63,8 @@ class Service:
     threshold: float | None = None
     confirm: OpenCascade | None = None
     """Puts a Judge behind a listener."""
+    away: set[str] = dataclasses.field(default_factory=set)
+    """Phrases whose Judge does not answer: said once, not once for each satellite."""
     clients: int = 0
 
     def __post_init__(self) -> None:
@@ -68,6 +72,8 @@ class Service:
         listener = self.listener(None)  # what cannot be loaded is said now
         self.models = {name_of(d.phrase): d.phrase for d in listener.detectors}
         self.languages = {d.phrase: d.language for d in listener.detectors}
+        if self.confirm is not None:  # and so is a Judge that refuses
+            self.confirm(listener, say=LOG.warning, check=True, away=self.away).close()
 
     def listener(self, names: Sequence[str] | None) -> Listener:
         """Detectors of these models, all of them for None."""
@@ -135,6 +141,10 @@ class Satellite(AsyncEventHandler):
         self._layout = (SAMPLE_RATE, 2, 1)
         self._began_ms: int | None = None
         self._told = False
+        self._alone = asyncio.Lock()
+        """For the cascade, which is pushed into and polled."""
+        self._meanwhile: asyncio.Task[None] | None = None
+        """Polls the cascade while a wake has no answer."""
         service.clients += 1
 
     async def run(self) -> None:
@@ -163,6 +173,9 @@ class Satellite(AsyncEventHandler):
 
     async def disconnect(self) -> None:
         """Let go of what was held for it."""
+        if self._meanwhile is not None:
+            self._meanwhile.cancel()
+            self._meanwhile = None
         if self._cascade is not None:
             self._cascade.close()
             self._cascade = None
@@ -202,7 +215,9 @@ class Satellite(AsyncEventHandler):
         if self._listener is None:
             self._listener = await self._work(self._service.listener, self._names)
             if self._service.confirm is not None:
-                self._cascade = await self._work(partial(self._service.confirm, say=LOG.warning), self._listener)
+                # a Judge that refuses since the start is one that does not answer: no reason to hang up
+                confirm = partial(self._service.confirm, say=LOG.warning, check=False, away=self._service.away)
+                self._cascade = await self._work(confirm, self._listener)
         else:
             self._listener.reset()
 
@@ -218,9 +233,26 @@ class Satellite(AsyncEventHandler):
         assert self._listener is not None
         assert self._resampler is not None
         samples = self._resampler.push(decode(chunk.audio, chunk.width, chunk.channels))
-        for heard in await self._work(self._heard, samples):
-            await self._tell(heard)
+        async with self._alone:
+            for heard in await self._work(self._heard, samples):
+                await self._tell(heard)
+        if (
+            self._cascade is not None
+            and self._cascade.waiting
+            and (self._meanwhile is None or self._meanwhile.done())
+        ):
+            self._meanwhile = asyncio.create_task(self._tell_answers(self._cascade))
         return True
+
+    async def _tell_answers(self, cascade: Cascade) -> None:
+        """Tell what the Judge says until every wake has its answer, though no sound may come meanwhile."""
+        with contextlib.suppress(ConnectionError):  # who is gone is found to be by its reader
+            while cascade.waiting:
+                async with self._alone:
+                    for event in cascade.answers():
+                        if event.kind == "confirmed":
+                            await self._tell(event.detection)
+                await asyncio.sleep(POLL_S)
 
     async def _tell(self, heard: detector.Detection) -> None:
         self._told = True
@@ -235,10 +267,9 @@ class Satellite(AsyncEventHandler):
 
     async def _stop(self) -> None:
         if self._cascade is not None:
-            ended = await self._work(lambda cascade: list(cascade.end()), self._cascade)
-            for event in ended:
-                if event.kind == "confirmed":
-                    await self._tell(event.detection)
+            async with self._alone:
+                self._cascade.finish()
+            await self._tell_answers(self._cascade)  # holds no thread that others hear with
         if not self._told:
             await self.write_event(NotDetected().event())
         self._resampler = None

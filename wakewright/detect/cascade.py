@@ -122,10 +122,12 @@ class Cascade:
         say: Callable[[str], None],
         live: bool = True,
         clock: Callable[[], float] = time.monotonic,
+        away: set[str] | None = None,
     ) -> None:
         """`judges` by phrase. What is not `live` is heard faster than it was said: answers are waited for.
 
-        `say` is told once when a Judge is away and once when it is back. Raises InputError for a phrase without one.
+        `say` is told once when a Judge is away and once when it is back; cascades that share `away`, the phrases
+        whose Judge is, tell it once among them. Raises InputError for a phrase without one.
         """
         lacking = [d.phrase for d in listener.detectors if d.phrase not in judges]
         if lacking:
@@ -135,12 +137,13 @@ class Cascade:
         for detector in listener.detectors:
             detector.rearm_below(REARM)
         self.listener, self._judges, self._settings = listener, judges, settings
-        self._say, self._live, self._clock = say, live, clock
+        self.live = live
+        self._say, self._clock = say, clock
         self._pool = ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="ask")
         self._numbers = itertools.count()
         self._around = Around(*moments_s(settings))
         self._wakes: list[_Wake] = []
-        self._away: set[str] = set()
+        self._away = set[str]() if away is None else away
 
     def push(self, samples: Samples) -> list[Event]:
         """(n,) float32 16 kHz, any n -> wakes that they complete, and answers that have come meanwhile."""
@@ -158,12 +161,21 @@ class Cascade:
                 events.append(event)
         return events
 
-    def end(self) -> Iterator[Event]:
-        """The stream is over: ask about what is left, and wait for every answer. Another stream may follow."""
+    @property
+    def waiting(self) -> bool:
+        """Whether a wake has no answer yet."""
+        return bool(self._wakes)
+
+    def finish(self) -> None:
+        """The stream is over: what is left is asked about, for `answers` to give. Another stream may follow."""
         self._take(self._around.end())
         for wake in self._wakes:
             wake.to_come = 0
-        while self._wakes:
+
+    def end(self) -> Iterator[Event]:
+        """The stream is over: ask about what is left, and wait for every answer. Another stream may follow."""
+        self.finish()
+        while self.waiting:
             yield from self.answers()
             time.sleep(0.002)
 
@@ -172,8 +184,8 @@ class Cascade:
         self.listener.reset()
 
     def close(self) -> None:
-        """Let go of its threads."""
-        self._pool.shutdown()
+        """Let go of its threads, without waiting for a question that is under way: its Judge may hang."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _wake(self, one: Detection) -> Event:
         wake = _Wake(next(self._numbers), one, self._clock(), to_come=self._settings.asks)
@@ -194,7 +206,7 @@ class Cascade:
             if wake.answer is None and wake.sounds:
                 wake.answer = self._pool.submit(self._judges[wake.detection.phrase].verify, wake.sounds.popleft())
                 wake.asked += 1
-                if not self._live:
+                if not self.live:
                     wake.answer.exception()  # wait for it
             passed_ms = 1000 * (self._clock() - wake.began)
             if wake.answer is None or not wake.answer.done():
@@ -209,7 +221,7 @@ class Cascade:
         settings, under_way = self._settings, wake.answer is not None
         question = wake.asked - 1 if under_way else wake.asked
         due_ms = settings.after_ms + question * settings.again_ms + settings.timeout_ms
-        if not self._live or passed_ms <= due_ms:
+        if not self.live or passed_ms <= due_ms:
             return None
         late = f"the Judge did not answer within {settings.timeout_ms} ms" if under_way else None
         return self._without_judge(wake, "timeout", late, passed_ms)
@@ -218,11 +230,10 @@ class Cascade:
         """What an answer of the Judge's makes of a wake; None when it will be asked again."""
         try:
             verdict = answer.result()
-        except JudgeAway as error:
+        except (JudgeAway, InputError) as error:
             what = f"{error.what} ({error.got})" if error.got else error.what
-            return self._without_judge(wake, "away", what, passed_ms)
-        except InputError as error:
-            return self._without_judge(wake, "away", str(error), passed_ms)
+            refused = isinstance(error, InputError)
+            return self._without_judge(wake, "away", f"{what}: no answer" if refused else what, passed_ms)
         phrase = wake.detection.phrase
         if phrase in self._away:
             self._away.discard(phrase)

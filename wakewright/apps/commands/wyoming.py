@@ -34,6 +34,7 @@ def wyoming(
     from wakewright.apps.confirm import open_cascade, wish_of
 
     logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.INFO)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log each question to a Judge
     wish = wish_of(run, threshold, judge, settings or [])
     confirm: satellites.OpenCascade | None = None
     if wish.judge is not None:
