@@ -6,6 +6,8 @@ import io
 import json
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from wakewright.apps import hook, meter
+from wakewright.apps import confirm, hook, meter
 from wakewright.apps.cli import main
 from wakewright.core.audio import Samples, load, write_wav
 from wakewright.core.errors import DiskFull
@@ -210,6 +212,46 @@ def test_a_judge_confirms_each_wake(
     out = capsys.readouterr()
     assert json.loads(out.out.splitlines()[1])["reason"] == "away"
     assert out.err.startswith("the Judge at http://127.0.0.1:9 does not answer; wakes are asked about when it is")
+
+
+def test_a_wake_is_answered_though_no_sound_comes(
+    exported: dict[str, Path],
+    sound: Samples,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A Judge that hangs, and a microphone that gives nothing any more."""
+    told, release = list[dict[str, Any]](), threading.Event()
+
+    class Hangs:
+        name, phrase = "stand-in", "hey katya"
+
+        def check(self) -> None:
+            pass
+
+        def verify(self, samples: Samples) -> None:
+            release.wait(60)
+
+    class Stalls(Recorded):
+        def __iter__(self) -> Iterator[Samples]:
+            for piece in np.array_split(self._sound, len(self._sound) // 1280):
+                yield piece
+                told.extend(lines(capsys))
+                if told:
+                    break
+            end = time.monotonic() + 20
+            while len(told) < 2 and time.monotonic() < end:
+                time.sleep(0.01)
+                told.extend(lines(capsys))
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(microphone, "Microphone", lambda *_, **__: Stalls(sound))
+    monkeypatch.setattr(confirm, "open_judge", lambda *_: Hangs())
+    words = ["listen", str(exported["mixednet"]), "--threshold", "0.0", "--json", "--judge", "x"]
+    assert main(words) == 0
+    release.set()
+    assert [(line["event"], line.get("reason")) for line in told] == [("wake", None), ("confirmed", "timeout")]
+    assert capsys.readouterr().out == ""
 
 
 def test_what_cannot_be_used_is_said_before_anything_is_heard(

@@ -9,6 +9,7 @@ import itertools
 import json
 import re
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -22,6 +23,9 @@ from wakewright.detect.around import Around
 from wakewright.detect.cascade import Cascade, Event
 from wakewright.detect.detector import Detection
 from wakewright.detect.listener import Listener
+
+POLL_S = 0.02
+"""Between two looks for answers of a Judge."""
 
 
 def _json(name: str | None, one: Detection, event: Event | None) -> str:
@@ -66,6 +70,8 @@ class Teller:
     meter: Meter | None = None
     cascade: Cascade | None = None
     _before: int = 0
+    _alone: threading.Lock = dataclasses.field(default_factory=threading.Lock)
+    """For the cascade and what is printed, which sound and answers both come to."""
 
     @classmethod
     @contextlib.contextmanager
@@ -104,25 +110,54 @@ class Teller:
         around, heard, self._before = Around(), 0, before
         self.listener.reset()
         try:
-            for piece in pieces:
-                if self.cascade is None:
-                    found = self.listener.push(piece)
-                    for one in found:
-                        self._print(name, one)
-                else:
-                    events = self.cascade.push(piece)
-                    found = [event.detection for event in events if event.kind == "wake"]
-                    self._print_events(name, events)
-                heard += len(found)
-                self._keep(name, around.push(piece, found))
-                if self.meter is not None:
-                    self.meter.show(piece, self.listener.detectors)
+            with self._answers_told(name):
+                for piece in pieces:
+                    with self._alone:
+                        found = self._hear(name, piece)
+                        heard += len(found)
+                        self._keep(name, around.push(piece, found))
+                        if self.meter is not None:
+                            self.meter.show(piece, self.listener.detectors)
         finally:
             if self.cascade is not None:
                 self._print_events(name, self.cascade.end())
             self._keep(name, around.end())
         if not heard and name is not None and not self.as_json:
             typer.echo(f"{name}: not heard")
+
+    def _hear(self, name: str | None, piece: Samples) -> list[Detection]:
+        """Tell what is heard in this piece, and give it."""
+        if self.cascade is None:
+            found = self.listener.push(piece)
+            for one in found:
+                self._print(name, one)
+            return found
+        events = self.cascade.push(piece)
+        self._print_events(name, events)
+        return [event.detection for event in events if event.kind == "wake"]
+
+    @contextlib.contextmanager
+    def _answers_told(self, name: str | None) -> Iterator[None]:
+        """Tell a Judge's answers when they are due, though no sound may come: a pipe is paused, a cable pulled."""
+        cascade, over = self.cascade, threading.Event()
+        if cascade is None or not cascade.live:
+            yield
+            return
+
+        def tell() -> None:
+            # what cannot be printed is met by who prints next
+            with contextlib.suppress(OSError):
+                while not over.wait(POLL_S):
+                    with self._alone:
+                        self._print_events(name, cascade.answers())
+
+        teller = threading.Thread(target=tell, name="answers", daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            over.set()
+            teller.join()
 
     def _print(self, name: str | None, one: Detection, event: Event | None = None) -> None:
         if self.meter is not None:
