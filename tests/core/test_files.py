@@ -124,3 +124,15 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
     assert files.cache_dir() == tmp_path
     monkeypatch.delenv("WAKEWRIGHT_CACHE")
     assert files.cache_dir() == Path.home() / ".cache" / "wakewright"
+
+
+def test_a_file_has_one_spelling_and_links_keep_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "far" / "below").mkdir(parents=True)
+    (tmp_path / "near").mkdir()
+    (tmp_path / "near" / "link").symlink_to(tmp_path / "far" / "below")
+    monkeypatch.chdir(tmp_path / "near")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for spelling in ("a.wav", "./a.wav", "../near/a.wav", "~/near/a.wav", tmp_path / "near" / "." / "a.wav"):
+        assert files.one_spelling(spelling) == tmp_path / "near" / "a.wav"
+    assert files.one_spelling("link/a.wav") == tmp_path / "near" / "link" / "a.wav"
+    assert files.one_spelling("link/../a.wav") == tmp_path / "far" / "a.wav"

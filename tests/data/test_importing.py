@@ -190,6 +190,24 @@ def test_a_quarantined_clip_is_left_out_until_it_changes(tmp_path: Path) -> None
         bring_in(root, out)
 
 
+def test_a_folder_is_the_same_by_every_way_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root, out = tmp_path / "sets" / "set", tmp_path / "clips.jsonl"
+    for name in "ab":
+        tone(root / "positive" / f"{name}.wav")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    bring_in(Path("../sets/set"), out)
+    quarantine.add(quarantine.beside(out), {"../sets/set/positive/a.wav": ["clipped"]})
+    assert list(quarantine.read(quarantine.beside(out))) == [str(root / "positive" / "a.wav")]
+    assert [c.path for c in quarantine.without(Manifest.read(out), quarantine.beside(out))] == [
+        str(root / "positive" / "b.wav")
+    ]
+    for spelling in (root, Path("../sets/./set"), root / ".." / "set"):
+        done = bring_in(spelling, out)
+        assert (done.opened, done.quarantined) == (0, 1)
+        assert {c.source for c in done.manifest} == {"set"}
+
+
 def test_a_quarantine_of_everything_says_so(tmp_path: Path) -> None:
     a, out = tone(tmp_path / "set" / "positive" / "a.wav"), tmp_path / "clips.jsonl"
     quarantine.add(quarantine.beside(out), {str(a): ["clipped"]})

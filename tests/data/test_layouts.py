@@ -49,6 +49,16 @@ def test_a_mapping_comes_before_names_and_the_deepest_wins(tmp_path: Path) -> No
     }
 
 
+def test_a_mapping_knows_a_folder_by_every_spelling(tmp_path: Path) -> None:
+    touch(tmp_path, "ok/1.wav")
+    assert [f.kind for f in layouts.find(tmp_path, mapping={"x/../ok/": "positive"})] == ["positive"]
+    with pytest.raises(InputError, match="--map says two things of ./ok\n  got: positive, negative"):
+        layouts.find(tmp_path, mapping={"ok": "positive", "./ok": "negative"})
+    table = tmp_path / "list.csv"
+    table.write_text("path,kind\nok/1.wav,positive\n./ok/../ok/1.wav,positive\n")
+    assert [f.path for f in tables.listed(tmp_path / "ok" / "..", table, {}, {})] == [tmp_path / "ok" / "1.wav"]
+
+
 def test_nothing_is_guessed(tmp_path: Path) -> None:
     touch(tmp_path, "positive/1.wav", "stuff/2.wav", "3.wav")
     with pytest.raises(

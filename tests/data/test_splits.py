@@ -197,6 +197,19 @@ def test_a_dataset_that_cannot_be_used_is_refused(recordings: list[Clip], tmp_pa
         brought_in(manifest(tmp_path, recordings))
 
 
+def test_a_recording_is_not_two_things_by_two_ways_to_it(
+    recordings: list[Clip], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    other = dataclasses.replace(recordings[0], path=f"{tmp_path}/here/../a.wav", kind="positive")
+    paths = manifest(tmp_path, recordings[:1]), manifest(tmp_path, [other], "other.jsonl")
+    with pytest.raises(RecipeError, match="said to be the phrase and not to be it"):
+        brought_in(*paths)
+    quarantine.add(quarantine.beside(paths[1]), {recordings[0].path: ["clipped"]})
+    assert len(quarantine.without(Manifest.read(paths[1]), quarantine.beside(paths[1]))) == 0
+
+
 def test_recordings_of_a_dataset_are_heard_as_own_ones_are_and_real_near_misses_too() -> None:
     mine = [*people(10, "positive"), *people(20, "near_miss", name="n"), *people(40, name="o")]
     parts = split(Manifest((*mine, *voices())), RECIPE, datasets={"mine"})

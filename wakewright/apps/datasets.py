@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import get_args
 
 from wakewright.core.errors import InputError
-from wakewright.core.files import write_json
+from wakewright.core.files import one_spelling, write_json
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
 from wakewright.data import health, layouts, quarantine, tables
@@ -71,7 +71,7 @@ def _pairs(option: str, words: Sequence[str]) -> dict[str, str]:
 
 def default_out(folder: Path) -> Path:
     """DIR.jsonl in the working folder."""
-    return Path(f"{folder.expanduser().absolute().name or 'clips'}.jsonl")
+    return Path(f"{one_spelling(folder).name or 'clips'}.jsonl")
 
 
 def bring_in(source: Source, out: Path | None, workers: int, say: Say) -> Imported:

@@ -128,6 +128,19 @@ def _drop_torn_line(file: Any) -> None:
     file.seek(0, os.SEEK_END)
 
 
+def one_spelling(path: Path | str) -> Path:
+    """The absolute path without `.` and `..`, so that a file has one name however it was reached; `~` is the home.
+
+    Links keep their own names, save those that a `..` leads out of: it goes up from where the link leads.
+    """
+    # functions of strings take a third of the time of Path over tens of thousands of clips
+    given = os.path.expanduser(path)  # noqa: PTH111
+    plain = os.path.abspath(given)  # noqa: PTH100 - Path.absolute keeps `..`, Path.resolve follows links
+    if ".." in given and os.path.realpath(plain) != os.path.realpath(given):
+        plain = os.path.realpath(given)
+    return Path(plain)
+
+
 def fingerprint(*parts: Any) -> str:
     """Sixteen hex digits that change when any JSON-serialisable part changes."""
     blob = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str).encode()

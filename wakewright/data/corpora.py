@@ -9,6 +9,7 @@ from pathlib import Path
 
 from wakewright.core.audio import duration, find_audio, load, rms
 from wakewright.core.errors import AudioError
+from wakewright.core.files import one_spelling
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.material import Background
 from wakewright.core.recipe import Recipe
@@ -42,8 +43,8 @@ def scan(background: Background) -> Manifest:
     )
     for kind, roots in groups:
         clips += [clip for root in roots for clip in _scan_root(Path(root).expanduser(), kind)]
-    unique = {(clip.kind, clip.path): clip for clip in reversed(clips)}
-    return Manifest(tuple(clip for key, clip in reversed(unique.items())))
+    unique = {(clip.kind, one_spelling(clip.path)): clip for clip in reversed(clips)}
+    return Manifest(tuple(reversed(unique.values())))
 
 
 def own_recordings(paths: Iterable[Path | str]) -> Manifest:
@@ -157,7 +158,7 @@ def speakers(files: Sequence[Path], kind: Kind) -> list[str]:
 
 def name_of(root: Path) -> str:
     """What a source is called: the folder's name, or that of the folder a file lies in."""
-    absolute = root.absolute()
+    absolute = one_spelling(root)
     return (absolute if absolute.is_dir() else absolute.parent).name
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wakewright.core.audio import load, rms
 from wakewright.core.errors import AudioError, RecipeError
+from wakewright.core.files import one_spelling
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.recipe import Recipe
 from wakewright.data import quarantine
@@ -66,13 +67,15 @@ def _read(path: Path) -> Manifest:
             got="a folder" if path.is_dir() else "no such file",
             do=f"make one: wakewright data import {path if path.is_dir() else 'DIR'} --out clips.jsonl",
         )
-    read = quarantine.without(Manifest.read(path), quarantine.beside(path))
+    folder = one_spelling(path).parent
+    # a list may lie beside its recordings and name them from there
+    placed = (dataclasses.replace(clip, path=str(one_spelling(folder / clip.path))) for clip in Manifest.read(path))
+    read = quarantine.without(Manifest(tuple(placed)), quarantine.beside(path))
     if not len(read):
         raise RecipeError(
             f"dataset.manifests: {path} has no clip", got="an empty manifest", do="import a folder with recordings"
         )
-    # a list may lie beside its recordings and name them from there
-    return Manifest(tuple(dataclasses.replace(clip, path=str(path.absolute().parent / clip.path)) for clip in read))
+    return read
 
 
 def _contradict(one: Clip, other: Clip) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,6 +12,7 @@ from typing import Literal
 
 from wakewright.core.audio import find_audio
 from wakewright.core.errors import InputError
+from wakewright.core.files import one_spelling
 from wakewright.core.manifest import Kind, Part
 from wakewright.data.corpora import name_of, speakers
 
@@ -90,7 +92,7 @@ def find(
     in a report of the health check are left out. Raises InputError for a folder that nothing is known of, AudioError
     where there is no audio.
     """
-    folder = folder.expanduser().absolute()
+    folder = one_spelling(folder)
     if layout == "common-voice" or (layout == "auto" and not mapping and (folder / "validated.tsv").is_file()):
         from wakewright.data.tables import common_voice
 
@@ -103,7 +105,7 @@ def find(
 
 
 def _folders(folder: Path, files: Sequence[Path], mapping: Mapping[str, str], licence: str) -> list[Found]:
-    wishes = {"/".join(Path(key).parts) or ".": kind_named(value, f"--map {key}") for key, value in mapping.items()}
+    wishes = _wishes(mapping)
     unused, unknown = set(wishes), set()
     together: dict[tuple[Part | Literal[""], Kind, Path], list[Path]] = defaultdict(list)
     for file in files:
@@ -127,6 +129,16 @@ def _folders(folder: Path, files: Sequence[Path], mapping: Mapping[str, str], li
         for file, speaker in zip(group, speakers(group, kind), strict=True)
     ]
     return sorted(found, key=lambda f: f.path)
+
+
+def _wishes(mapping: Mapping[str, str]) -> dict[str, Kind | None]:
+    """Kinds by folder, whatever its spelling. Raises InputError for a folder that is said to be two things."""
+    wishes: dict[str, Kind | None] = {}
+    for key, value in mapping.items():
+        kind = kind_named(value, f"--map {key}")
+        if wishes.setdefault(posixpath.normpath(Path(key).as_posix()), kind) != kind:
+            raise InputError(f"--map says two things of {key}", got=", ".join(mapping.values()), do="leave one out")
+    return wishes
 
 
 def _part(below: Sequence[str]) -> tuple[Part | Literal[""], Sequence[str]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from wakewright.core.errors import InputError
-from wakewright.core.files import write_text
+from wakewright.core.files import one_spelling, write_text
 from wakewright.core.manifest import Manifest
 from wakewright.data.journal import stamp
 
@@ -21,7 +21,7 @@ def beside(manifest: Path) -> Path:
 
 
 def read(path: Path) -> dict[str, list[str]]:
-    """Reasons by file, of the files that have not changed since; empty where there is no list.
+    """Reasons by file, by its one spelling, of the files that have not changed since; empty where there is no list.
 
     Raises InputError naming the line that cannot be read.
     """
@@ -37,13 +37,13 @@ def read(path: Path) -> dict[str, list[str]]:
                 f"{path}, line {number}, is no entry of a quarantine", got=str(error), do="repair or remove the line"
             ) from error
         if stamp(file) == then:
-            found[file] = reasons
+            found[str(one_spelling(file))] = reasons
     return found
 
 
 def add(path: Path, reasons: Mapping[str, Iterable[str]]) -> int:
     """Add these files to the list, atomically, and drop those that have changed; how many it holds then."""
-    entries = read(path) | {file: sorted(set(words)) for file, words in reasons.items()}
+    entries = read(path) | {str(one_spelling(file)): sorted(set(words)) for file, words in reasons.items()}
     lines = []
     for file, words in sorted(entries.items()):
         now = stamp(file)
@@ -57,4 +57,4 @@ def add(path: Path, reasons: Mapping[str, Iterable[str]]) -> int:
 def without(clips: Manifest, path: Path) -> Manifest:
     """The clips less those on the list at `path`. Raises InputError for a list that cannot be read."""
     gone = read(path)
-    return Manifest(tuple(c for c in clips if c.path not in gone)) if gone else clips
+    return Manifest(tuple(c for c in clips if str(one_spelling(c.path)) not in gone)) if gone else clips

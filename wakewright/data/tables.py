@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from wakewright.core.errors import InputError
+from wakewright.core.files import one_spelling
 from wakewright.core.manifest import Kind
 from wakewright.data.corpora import name_of
 from wakewright.data.layouts import COMMON_VOICE_LICENCE, Found, kind_named, plain
@@ -52,7 +53,7 @@ def listed(
     strange = sorted(set(columns) - set(COLUMNS))
     if strange:
         raise InputError("--columns names what a clip does not have", got=", ".join(strange), do=_columns_help())
-    folder, chosen = folder.expanduser().absolute(), {name: columns.get(name, name) for name in COLUMNS}
+    folder, chosen = one_spelling(folder), {name: columns.get(name, name) for name in COLUMNS}
     found: dict[tuple[Path, Kind], Found] = {}
     for line, row in rows(table):
         for name in {"path", "kind", *columns} - {n for n in COLUMNS if chosen[n] in row}:
@@ -70,7 +71,7 @@ def listed(
         kind = kind_named(mapping.get(word, word), f"{table}, line {line}, with no --map {word}=KIND for it,")
         if kind is None:
             continue
-        path = folder / Path(cells["path"]).expanduser()
+        path = one_spelling(folder / Path(cells["path"]).expanduser())
         speaker = cells["speaker"] or str(path)
         clip = Found(path, kind, speaker, name_of(folder), cells["text"], cells["licence"] or licence)
         found.setdefault((path, kind), clip)
