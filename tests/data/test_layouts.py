@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,19 @@ def test_speech_commands(tmp_path: Path) -> None:
     assert {f.kind for f in layouts.find(tmp_path)} == {"speech", "noise"}
     with pytest.raises(InputError, match="has no folder of the phrase\n  got: 'maybe'; there are no, yes"):
         layouts.find(tmp_path, phrase="maybe")
+
+
+def test_a_stray_file_of_speech_commands_makes_a_folder_none_of_theirs(tmp_path: Path) -> None:
+    ours = [f"{kind}/{i}.wav" for kind in ("positive", "negative") for i in range(8)]
+    touch(tmp_path / "ours", *ours, "negative/0a7c2a8d_nohash_0.flac")
+    assert Counter(f.kind for f in layouts.find(tmp_path / "ours")) == {"positive": 8, "speech": 9}
+    touch(tmp_path / "named", "positive/0a7c_nohash_0.wav", "train/negative/1b_nohash_0.wav")
+    assert {f.kind for f in layouts.find(tmp_path / "named")} == {"positive", "speech"}
+    touch(tmp_path / "few", *(f"stuff/{i}.wav" for i in range(3)), "stuff/0a7c_nohash_0.wav")
+    with pytest.raises(InputError, match="nobody knows what is in some folders"):
+        layouts.find(tmp_path / "few")
+    found = layouts.find(tmp_path / "ours", "speech-commands")
+    assert {f.kind for f in found} == {"speech"}, "where it is asked for, it holds"
 
 
 TABLE = (

@@ -99,7 +99,7 @@ def find(
         return common_voice(folder, phrase)
     reports = {path.parent for path in folder.rglob(REPORT)}
     files = [file for file in find_audio(folder) if reports.isdisjoint(file.parents)]
-    if layout == "speech-commands" or (layout == "auto" and not mapping and any("_nohash_" in f.name for f in files)):
+    if layout == "speech-commands" or (layout == "auto" and not mapping and _of_speech_commands(folder, files)):
         return _speech_commands(folder, files, phrase)
     return _folders(folder, files, mapping or {}, licence)
 
@@ -170,12 +170,26 @@ def _unclear(folder: Path, unknown: Sequence[str], unused: Sequence[str]) -> Inp
     )
 
 
+def _of_speech_commands(folder: Path, files: Sequence[Path]) -> bool:
+    """Whether most files, but the noise, are named as there, and no folder of them as ours is: one that strayed into
+    other recordings would make all of them other speech."""
+    named = [file for file in files if "_nohash_" in file.name]
+    others = [file for file in files if plain(_word(folder, file)) != "background_noise"]
+    ours = any(_kind(_part(file.relative_to(folder).parts[:-1])[1]) for file in others)
+    return 2 * len(named) > len(others) and not ours
+
+
+def _word(folder: Path, file: Path) -> str:
+    """The outermost folder, which Speech Commands names by the word."""
+    inside = file.relative_to(folder).parts[:-1]
+    return inside[0] if inside else ""
+
+
 def _speech_commands(folder: Path, files: Iterable[Path], phrase: str) -> list[Found]:
     """Folders by word; the speaker is the hash before _nohash_ in a file's name."""
     found, source, wanted = [], name_of(folder), plain(phrase)
     for file in files:
-        inside = file.relative_to(folder).parts[:-1]
-        word = inside[0] if inside else ""
+        word = _word(folder, file)
         if plain(word) == "background_noise":
             found.append(Found(file, "noise", str(file), source, licence=SPEECH_COMMANDS_LICENCE))
             continue
