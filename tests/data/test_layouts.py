@@ -53,7 +53,7 @@ def test_a_mapping_comes_before_names_and_the_deepest_wins(tmp_path: Path) -> No
 def test_a_mapping_knows_a_folder_by_every_spelling(tmp_path: Path) -> None:
     touch(tmp_path, "ok/1.wav")
     assert [f.kind for f in layouts.find(tmp_path, mapping={"x/../ok/": "positive"})] == ["positive"]
-    with pytest.raises(InputError, match="--map says two things of ./ok\n  got: positive, negative"):
+    with pytest.raises(InputError, match=r"--map says two things of \./ok\n  got: positive, negative"):
         layouts.find(tmp_path, mapping={"ok": "positive", "./ok": "negative"})
     table = tmp_path / "list.csv"
     table.write_text("path,kind\nok/1.wav,positive\n./ok/../ok/1.wav,positive\n")
@@ -148,6 +148,21 @@ def test_a_table_with_names_of_its_own(tmp_path: Path) -> None:
     assert [(f.kind, f.licence) for f in tables.listed(tmp_path, lines, {}, {}, "")] == [
         ("positive", "MIT"),
         ("noise", ""),
+    ]
+
+
+def test_nought_and_false_in_a_table_are_no_empty_cells(tmp_path: Path) -> None:
+    table = tmp_path / "list.jsonl"
+    table.write_text(
+        '{"path": "a.wav", "kind": false, "speaker": 0, "text": null}\n'
+        '{"path": "b.wav", "kind": true, "speaker": 1}\n'
+        '{"path": "c.wav", "kind": 0, "speaker": null}\n'
+    )
+    found = tables.listed(tmp_path, table, {}, {"false": "negative", "true": "positive", "0": "noise"})
+    assert [(f.kind, f.speaker, f.text) for f in found] == [
+        ("speech", "0", ""),
+        ("positive", "1", ""),
+        ("noise", str(tmp_path / "c.wav"), ""),
     ]
 
 

@@ -62,7 +62,7 @@ def listed(
                 got=f"{chosen[name]!r}; there are " + ", ".join(str(key) for key in row),
                 do=_columns_help(),
             )
-        cells = {name: str(row.get(column) or "").strip() for name, column in chosen.items()}
+        cells = {name: _words_of(row.get(column)) for name, column in chosen.items()}
         if not cells["path"]:
             raise InputError(
                 f"{table}, line {line}, names no file", got="an empty path", do="fill it in, or remove it"
@@ -82,6 +82,13 @@ def listed(
 
 def _columns_help() -> str:
     return "--columns path=...,kind=...,speaker=...,text=...,licence=... with the names that the table has"
+
+
+def _words_of(value: Any) -> str:
+    """A cell in words; JSON's true and false are written as JSON writes them, as --map then names them."""
+    if value is None:
+        return ""
+    return json.dumps(value) if isinstance(value, bool) else str(value).strip()
 
 
 def common_voice(folder: Path, phrase: str = "") -> list[Found]:
