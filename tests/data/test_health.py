@@ -267,6 +267,36 @@ def test_a_recording_in_two_parts_and_under_two_labels_is_told(tmp_path: Path) -
     assert leak.detail.startswith("here it is positive, there speech; the same waveform (correlation 1.00)")
 
 
+def left_of(found: health.Health, count: int) -> set[int]:
+    """Which of the clips a quarantine would leave."""
+    return set(range(count)) - {int(Path(f.path).stem) for f in found.findings}
+
+
+def test_a_long_file_takes_none_of_its_takes_with_it(tmp_path: Path) -> None:
+    takes = [noise(seed=i) for i in range(12)]
+    gap = np.zeros(800, np.float32)
+    joined = np.concatenate([part for take in takes for part in (take, gap)])
+    found = look(tmp_path, [(member("positive"), samples) for samples in (*takes, joined)])
+    assert {f.fault for f in found.findings if Path(f.path).stem == "12"} == {"too_long", "near_duplicate"}
+    assert left_of(found, 13) == set(range(12))
+
+
+def test_of_copies_one_without_another_fault_stays(tmp_path: Path) -> None:
+    one, two = noise(level=0.15), noise(seed=1, level=0.15)
+    clipped = np.clip(one * np.float32(4.0), -0.6, 0.6)
+    longer = np.concatenate([two, np.zeros(8_000, np.float32)])
+    said = member(text="so hey katya")
+    clips = [(member(), one), (member(), clipped), (member(), one * np.float32(0.5)), (said, longer), (member(), two)]
+    found = look(tmp_path, clips, phrase="hey katya")
+    assert {"clipped", "holds_phrase"} <= {f.fault for f in found.findings}
+    left = left_of(found, 5)
+    assert len(left & {0, 2}) == 1
+    assert left & {1, 3, 4} == {4}
+    both = [(member(), clipped)] * 2
+    (tmp_path / "both").mkdir()
+    assert left_of(look(tmp_path / "both", both), 2) == set()
+
+
 def test_a_text_that_holds_the_phrase_is_told_without_listening(tmp_path: Path) -> None:
     clips = [(member(text=text), noise(seed=i)) for i, text in enumerate(("Oh, hey Katya!", "whey katyas", "hey"))]
     assert faults_of(look(tmp_path, clips, phrase="hey katya")) == {"0": "holds_phrase"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -118,7 +118,7 @@ def check(
     alone = [list(faults.of_clip(m.clip, m.part, m.reading)) for m in members]
     found += [finding for each in alone for finding in each]
     audible = [m for m, each in zip(members, alone, strict=True) if not any(f.fault == "silent" for f in each)]
-    found += _copies(audible, progress, workers)
+    groups = _copies(audible, progress, workers)
     found += _texts(members, phrase)
     heard, notes = _likeness(audible, folder, progress, workers, asks)
     told = {f.path for f in found if f.fault == "holds_phrase"}
@@ -126,6 +126,8 @@ def check(
     found += _leaks(members)
     if commercial_only:
         found += _licences(members)
+    faulty = {(f.part, f.path) for f in found}  # what is wrong with a clip itself decides which copy stays
+    found += [finding for group in groups for finding in _to_leave_out(group, faulty)]
     order = list(faults.MEANING)
     licences = Counter(m.clip.licence for m in members)
     return Health(
@@ -136,8 +138,18 @@ def check(
     )
 
 
-def _copies(members: Sequence[_Member], progress: Progress, workers: int) -> Iterator[Finding]:
-    """Exact copies by the hash of their samples, others by fingerprint. The best copy of each recording is kept."""
+@dataclasses.dataclass(frozen=True)
+class _Alike:
+    """Clips that are one recording."""
+
+    members: tuple[_Member, ...]
+    fault: Fault
+    alike_by: dict[tuple[str, str], float]
+    """Correlation of two files, where it was measured."""
+
+
+def _copies(members: Sequence[_Member], progress: Progress, workers: int) -> list[_Alike]:
+    """Exact copies by the hash of their samples, others by fingerprint."""
     paths = [m.clip.path for m in members]
     with progress.stage("compare", len(members), "clips") as bar:
         exact, pairs = twins.among(
@@ -147,32 +159,65 @@ def _copies(members: Sequence[_Member], progress: Progress, workers: int) -> Ite
             workers=workers,
         )
         bar.advance(len(members))
-    for group in exact:
-        yield from _all_but_best([members[i] for i in group], "duplicate", {})
     alike_by = {(paths[p.first], paths[p.second]): p.correlation for p in pairs}
-    for group in twins.groups(pairs):
-        yield from _all_but_best([members[i] for i in group], "near_duplicate", alike_by)
+    return [
+        *(_Alike(tuple(members[i] for i in group), "duplicate", {}) for group in exact),
+        *(_Alike(tuple(members[i] for i in group), "near_duplicate", alike_by) for group in twins.groups(pairs)),
+    ]
 
 
-def _all_but_best(
-    group: Sequence[_Member], fault: Fault, alike_by: dict[tuple[str, str], float]
-) -> Iterator[Finding]:
-    """Findings for a group of copies: the one with most in it stays, of equals the first."""
-    best = max(group, key=lambda m: (m.reading.rate, Path(m.clip.path).stat().st_size))
-    for member in group:
-        if member is best:
-            continue
-        one, two = member.clip, best.clip
-        detail = "" if one.kind == two.kind else f"here it is {one.kind}, there {two.kind}; "
-        value = alike_by.get((one.path, two.path)) or alike_by.get((two.path, one.path))
-        detail += "the same samples" if fault == "duplicate" else "the same waveform"
-        if value is not None:
-            detail += f" (correlation {value:.2f})"
-        leak = member.part != best.part
-        if leak:
-            detail += f"; the other is in {best.part}"
-        kind: Fault = "recording_leak" if leak else fault
-        yield Finding(kind, one.path, member.part, detail, two.path, weight=float(one.kind != two.kind))
+def _to_leave_out(group: _Alike, faulty: Collection[tuple[str, str]]) -> Iterator[Finding]:
+    """Findings for all but one of each recording: a copy with another fault never stays in place of one without.
+
+    Without those with a fault, what they joined may be several recordings: a long one holds many takes.
+    """
+    sound = [m for m in group.members if (m.part, m.clip.path) not in faulty]
+    if not sound or len(sound) == len(group.members):
+        yield from _all_but_best(group)
+        return
+    several = [sound]
+    if group.fault == "near_duplicate":
+        pairs = twins.find([m.clip.path for m in sound], [unpack(m.reading.fingerprint) for m in sound], workers=1)
+        several = [[sound[i] for i in positions] for positions in twins.groups(pairs)]
+        measured = {(sound[p.first].clip.path, sound[p.second].clip.path): p.correlation for p in pairs}
+        group = dataclasses.replace(group, alike_by=group.alike_by | measured)
+    for one in several:
+        yield from _all_but_best(dataclasses.replace(group, members=tuple(one)))
+    for member in group.members:
+        if member not in sound:
+            partner = next((m for m in sound if _correlation(group, member, m) is not None), _best(sound))
+            yield _copy(group, member, partner)
+
+
+def _all_but_best(group: _Alike) -> Iterator[Finding]:
+    best = _best(group.members)
+    for member in group.members:
+        if member is not best:
+            yield _copy(group, member, best)
+
+
+def _best(members: Sequence[_Member]) -> _Member:
+    """The one with most in it, of equals the first."""
+    return max(members, key=lambda m: (m.reading.rate, Path(m.clip.path).stat().st_size))
+
+
+def _correlation(group: _Alike, one: _Member, two: _Member) -> float | None:
+    paths = one.clip.path, two.clip.path
+    return group.alike_by.get(paths) or group.alike_by.get((paths[1], paths[0]))
+
+
+def _copy(group: _Alike, member: _Member, best: _Member) -> Finding:
+    one, two = member.clip, best.clip
+    detail = "" if one.kind == two.kind else f"here it is {one.kind}, there {two.kind}; "
+    value = _correlation(group, member, best)
+    detail += "the same samples" if group.fault == "duplicate" else "the same waveform"
+    if value is not None:
+        detail += f" (correlation {value:.2f})"
+    leak = member.part != best.part
+    if leak:
+        detail += f"; the other is in {best.part}"
+    kind: Fault = "recording_leak" if leak else group.fault
+    return Finding(kind, one.path, member.part, detail, two.path, weight=float(one.kind != two.kind))
 
 
 def _texts(members: Sequence[_Member], phrase: str) -> Iterator[Finding]:
