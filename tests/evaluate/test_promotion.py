@@ -14,7 +14,8 @@ from wakewright.core.material import Mined as Settings
 from wakewright.core.mined import Found, Label, Mined
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
-from wakewright.evaluate.promotion import _remarks, captured, row
+from wakewright.evaluate.promotion import _remarks, captured, compare, read_decision, row
+from wakewright.evaluate.result import Condition, Curve, Point, Result, Silence, rate, share, write_result
 
 
 @pytest.mark.parametrize(
@@ -45,6 +46,46 @@ def test_a_group_is_worse_above_the_interval_of_the_old_figure(
 def test_what_one_of_them_was_not_measured_on_says_nothing() -> None:
     assert row("group", "missed", (0, 0), (1, 5)) is None
     assert row("group", "per hour", (1, 2.0), (0, 0.0)) is None
+
+
+def measured(words: dict[str, int], hours: dict[str, float]) -> Result:
+    """What an evaluation of so much found: nothing missed, and nothing woken by."""
+    points = {name: Point(None, 0.5, share(0, count), rate(0, 1.0)) for name, count in words.items()}
+    curve = Curve((0,), 1.0, (0.0,), (0.0,), (0.0,))
+    return Result(
+        "hey katya",
+        "tiny",
+        0.5,
+        "chosen",
+        tuple(Condition(name, point, (), curve, None, None, None) for name, point in points.items()),
+        tuple(Silence(name, rate(0, length), length) for name, length in hours.items()),
+    )
+
+
+def run_measured(place: Path, seed: int, words: dict[str, int], hours: dict[str, float]) -> Run:
+    run = Run.create(Recipe(phrase="hey katya", seed=seed), place)
+    write_result(run.folder / "eval" / "result.json", measured(words, hours))
+    Manifest().write(run.folder / "manifest-test.jsonl")
+    return run
+
+
+def test_what_was_measured_on_other_recordings_is_not_compared(tmp_path: Path) -> None:
+    old = run_measured(tmp_path, 1, {"clean": 16, "own recordings": 4}, {"speech": 0.14, "noise": 1.0})
+    for words, hours, told in (
+        ({"clean": 4}, {"speech": 0.14}, "clean: 16 words, then 4"),
+        ({"clean": 16}, {"speech": 0.01}, "speech: 0.14 h, then 0.01 h"),
+    ):
+        with pytest.raises(InputError, match="measured on other recordings") as error:
+            compare(old, run_measured(tmp_path, 2, words, hours))
+        assert error.value.got == told
+    fresh = run_measured(tmp_path, 3, {"clean": 16, "own recordings": 6}, {"speech": 0.1401, "noise": 1.0})
+    decision = compare(old, fresh)
+    assert decision.promoted
+    assert [one.group for one in decision.rows] == ["clean", "speech", "noise"]
+    assert decision.remarks[0].startswith(
+        "Not compared, as measured on other recordings: own recordings: 4 words, then 6."
+    )
+    assert read_decision(fresh) == decision
 
 
 def say(folder: Path, label: Label | None, *numbers: int, seconds: float = 2.0) -> None:

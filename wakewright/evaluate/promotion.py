@@ -1,7 +1,8 @@
 """Whether a run may take another's place: both are held against everything that was ever captured, and measured.
 
 A group is worse when the new figure lies above the upper end of the 95 % interval of the old one. One group that is
-worse keeps the new run out. Groups that only one of the two was measured on say nothing.
+worse keeps the new run out. Groups that only one of the two was measured on say nothing, nor do those of other
+recordings: where nothing else is left, the runs are not compared.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +32,8 @@ Value = TypeVar("Value")
 
 NAME = "promotion.json"
 """File of the decision, in the new run."""
+SAME_HOURS = 0.01
+"""Share by which the hours of the same recordings may differ."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +160,7 @@ def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None =
             do="name runs of one phrase",
         )
     results = [read_result(run.require("eval/result.json")) for run in (old, new)]
-    measured = _measured(*results)
+    measured, others = _of_one_material(_measured(*results))
     if not measured:
         raise InputError(
             "the runs were not measured alike",
@@ -164,7 +168,9 @@ def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None =
             do="measure both on the same sound: wakewright evaluate RUN --speech DIR",
         )
     rows = [*measured, *_captured(old, new, workers, progress or Progress())]
-    decision = Decision(str(old.folder), str(new.folder), tuple(rows), tuple(_remarks(old, new, rows)))
+    decision = Decision(
+        str(old.folder), str(new.folder), tuple(rows), (*_of_others(others), *_remarks(old, new, rows))
+    )
     write_json(
         new.folder / NAME,
         {
@@ -192,6 +198,43 @@ def _measured(old: Result, new: Result) -> list[Row]:
         )
     ]
     return [one for one in rows if one is not None]
+
+
+def _of_one_material(rows: Sequence[Row]) -> tuple[list[Row], list[Row]]:
+    """The groups that both were measured on with the same recordings, and the others, by how much there was.
+
+    Raises InputError where all of the misses, or all of the false accepts, are of other recordings.
+    """
+    same = [one for one in rows if _same_amount(one)]
+    others = [one for one in rows if not _same_amount(one)]
+    for unit in ("missed", "per hour"):
+        differ = [one for one in others if one.unit == unit]
+        if differ and not any(one.unit == unit for one in same):
+            raise InputError(
+                "the runs were measured on other recordings, and cannot be compared",
+                got="; ".join(map(_amounts, differ)),
+                do="evaluate both on the same: wakewright evaluate RUN --speech DIR",
+            )
+    return same, others
+
+
+def _same_amount(one: Row) -> bool:
+    """Words are counted; hours are measured, by front ends whose frames do not end alike."""
+    return math.isclose(one.old_total, one.total, rel_tol=SAME_HOURS if one.unit == "per hour" else 0.0)
+
+
+def _amounts(one: Row) -> str:
+    if one.unit == "per hour":
+        return f"{one.group}: {one.old_total:.2f} h, then {one.total:.2f} h"
+    return f"{one.group}: {one.old_total:g} words, then {one.total:g}"
+
+
+def _of_others(others: Sequence[Row]) -> Iterable[str]:
+    if others:
+        yield (
+            f"Not compared, as measured on other recordings: {'; '.join(map(_amounts, others))}. "
+            "To compare them too, evaluate both runs on the same."
+        )
 
 
 def _both(old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterable[tuple[str, Value, Value]]:
