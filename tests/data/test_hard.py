@@ -78,6 +78,20 @@ def test_a_sound_from_a_recording_that_is_measured_on_is_refused_by_name(tmp_pat
     assert error.value.got.endswith("/radio/4.wav and 3 more")
 
 
+def test_a_copy_of_a_recording_that_is_measured_on_is_refused_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    for name in ("held", "other"):
+        write_wav(tmp_path / f"{name}.wav", rng.normal(0, 0.1, 8_000).astype(np.float32))
+    copy, other = tmp_path / "copy.wav", tmp_path / "other.wav"
+    copy.write_bytes((tmp_path / "held.wav").read_bytes())
+    mined = [Clip(f"{i}.wav", "hard_negative", 1.0, str(path), hard.SOURCE) for i, path in enumerate((copy, other))]
+    held = [str(tmp_path / "held.wav"), str(tmp_path / "gone.wav")]
+    hard.refuse_held_out(Manifest(tuple(mined[1:])), held)
+    with pytest.raises(RecipeError, match="kept for validation or the test") as error:
+        hard.refuse_held_out(Manifest(tuple(mined)), held)
+    assert error.value.got == str(copy)
+
+
 def test_each_is_heard_as_often_as_its_weight_says_and_drawn_as_real_sound(tmp_path: Path) -> None:
     write_wav(tmp_path / "talk.wav", np.random.default_rng(2).normal(0, 0.05, 64_000).astype(np.float32))
     talk = Clip(str(tmp_path / "talk.wav"), "speech", 4.0, "ann", "radio", real=True)

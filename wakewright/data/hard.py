@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from wakewright.core.errors import AudioError, RecipeError
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.mined import Mined
 from wakewright.core.recipe import Recipe
+from wakewright.data.journal import stamp
 
 SOURCE = "mined"
 """Source of the clips."""
@@ -50,15 +53,41 @@ def hard_negatives(recipe: Recipe) -> Manifest:
 
 
 def refuse_held_out(clips: Manifest, held: Collection[str]) -> None:
-    """Raise RecipeError when a clip was found in one of these files, which are kept for validation or the test."""
+    """Raise RecipeError when a clip was found in one of these files, which are kept for validation or the test.
+
+    A copy of such a file, byte for byte, is the same recording.
+    """
     kept = {str(Path(path).resolve()) for path in held}
-    wrong = sorted({clip.speaker for clip in clips if clip.speaker in kept})
+    sources = {clip.speaker for clip in clips}
+    wrong = sorted(sources & kept | _copies(sources - kept, kept))
     if wrong:
         raise RecipeError(
             "mined.paths: sounds from recordings that are kept for validation or the test cannot be learnt",
             got=_named(wrong),
             do="remove the labels of these, or mine audio that the run does not measure on",
         )
+
+
+def _copies(sources: Collection[str], kept: Collection[str]) -> set[str]:
+    """The sources that hold the same bytes as one of the kept files; only files of one size are read."""
+    by_size: dict[int, list[str]] = defaultdict(list)
+    for path in sources:
+        if (found := stamp(path)) is not None:
+            by_size[found[0]].append(path)
+    alike: dict[int, list[str]] = defaultdict(list)
+    for path in kept if by_size else ():
+        if (found := stamp(path)) is not None and found[0] in by_size:
+            alike[found[0]].append(path)
+    copies = set()
+    for size, held in alike.items():
+        digests = {_digest(path) for path in held}
+        copies |= {path for path in by_size[size] if _digest(path) in digests}
+    return copies
+
+
+def _digest(path: str) -> bytes:
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _named(names: Iterable[str]) -> str:
