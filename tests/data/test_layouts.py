@@ -29,6 +29,16 @@ def test_folders_within_positives_are_speakers_when_there_are_many(tmp_path: Pat
     assert found["Negatives/b/1.wav"] == ("speech", str(tmp_path / "Negatives/b/1.wav"))
 
 
+def test_a_report_among_recordings_hides_its_own_sounds_alone(tmp_path: Path) -> None:
+    touch(tmp_path, "positive/1.wav", "negative/sounds/000.wav", "health.json", "index.html", "sounds/000.wav")
+    touch(tmp_path, "negative/report/health.json", "negative/report/sounds/001.wav", "negative/report/2.wav")
+    assert set(told(layouts.find(tmp_path), tmp_path)) == {
+        "positive/1.wav",
+        "negative/sounds/000.wav",
+        "negative/report/2.wav",
+    }
+
+
 def test_parts_are_told_by_their_folders(tmp_path: Path) -> None:
     touch(tmp_path, "train/positive/1.wav", "dev/positive/2.wav", "test/negative/3.wav")
     assert [(f.path.name, f.part) for f in layouts.find(tmp_path)] == [

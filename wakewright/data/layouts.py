@@ -55,7 +55,10 @@ class Found:
 
 
 REPORT = "health.json"
-"""A folder with this file is a report of the health check, and holds copies of the worst clips."""
+"""A folder with this file holds a report of the health check, in SOUNDS the copies of the worst clips."""
+SOUNDS = "sounds"
+"""Folder of these copies within the report, which may lie among recordings."""
+_COPY = re.compile(r"\d{3,}\.wav")
 
 
 def plain(name: str) -> str:
@@ -97,8 +100,8 @@ def find(
         from wakewright.data.tables import common_voice
 
         return common_voice(folder, phrase)
-    reports = {path.parent for path in folder.rglob(REPORT)}
-    files = [file for file in find_audio(folder) if reports.isdisjoint(file.parents)]
+    copies = {path.parent / SOUNDS for path in folder.rglob(REPORT)}
+    files = [file for file in find_audio(folder) if file.parent not in copies or not _COPY.fullmatch(file.name)]
     if layout == "speech-commands" or (layout == "auto" and not mapping and _of_speech_commands(folder, files)):
         return _speech_commands(folder, files, phrase)
     return _folders(folder, files, mapping or {}, licence)

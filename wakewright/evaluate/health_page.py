@@ -13,6 +13,7 @@ from wakewright.core.errors import AudioError
 from wakewright.core.files import write_text
 from wakewright.data.faults import MEANING, Fault, Finding
 from wakewright.data.health import Health
+from wakewright.data.layouts import SOUNDS
 from wakewright.evaluate.page import STYLE, html_table
 from wakewright.evaluate.wording import hours
 
@@ -76,7 +77,7 @@ def write(health: Health, folder: Path, title: str) -> Path:
 
 def _sound(path: str, folder: Path, number: int) -> str:
     """A copy that every browser plays; "" where the file has gone or has been damaged since it was read."""
-    name = f"sounds/{number:03d}.wav"
+    name = f"{SOUNDS}/{number:03d}.wav"
     try:
         write_wav(folder / name, load_part(path, 0.0, HEARD_S))
     except AudioError:
