@@ -79,6 +79,23 @@ def test_import_check_quarantine_and_import_again(recordings: Path, capsys: pyte
     assert "left out, in mine.quarantine.jsonl: 2" in capsys.readouterr().out
 
 
+def test_recordings_in_formats_that_are_not_read_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("positive/a.m4a", "positive/b.M4A", "negative/c.amr", "negative/.hidden.aac"):
+        (tmp_path / "phone" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "phone" / name).write_bytes(b"x")
+    said = "3 files are of formats that are not read: .m4a (2), .amr (1); convert them to WAV or FLAC\n"
+    assert main(["data", "import", "phone", "--workers", "1"]) == 2
+    assert said in capsys.readouterr().out
+    place = hiss(tmp_path / "phone" / "positive" / "d.ogg", 1)
+    place.rename(place.with_suffix(".oga"))
+    assert main(["data", "import", "phone", "--workers", "1"]) == 0
+    out = capsys.readouterr().out
+    assert said in out
+    assert "phone.jsonl: 1 clips, 0.00 h (1 positive)" in out
+
+
 def test_a_training_reads_the_manifest_that_lies_in_the_folder(recordings: Path) -> None:
     def speech() -> dict[str, str]:
         clips = corpora.scan(Background(speech=("mine",)))

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
 
+from wakewright.core.audio import unread
 from wakewright.core.errors import InputError
 from wakewright.core.files import one_spelling, write_json
 from wakewright.core.manifest import Clip, Manifest
@@ -79,6 +80,10 @@ def bring_in(source: Source, out: Path | None, workers: int, say: Say) -> Import
     out = out or default_out(source.folder)
     if out.is_dir():
         raise InputError(f"{out} cannot be written", got="a folder", do="name a file: --out clips.jsonl")
+    if source.table is None and (passed := unread(source.folder)):
+        endings = ", ".join(f"{suffix} ({count:,})" for suffix, count in passed.most_common())
+        are = "file is" if passed.total() == 1 else "files are"
+        say(f"{passed.total():,} {are} of formats that are not read: {endings}; convert them to WAV or FLAC")
     done = import_found(find(source), out, Progress(), workers=workers)
     for path, why in done.unreadable[:SHOWN]:
         say(f"left out, cannot be read: {path}: {why.got}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +21,12 @@ from wakewright.core.files import write_bytes
 SAMPLE_RATE = 16_000
 """Samples per second everywhere inside wakewright."""
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64"})
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aiff", ".aif", ".au", ".caf", ".w64"})
 """File endings that are taken for audio when a folder is searched."""
+UNREAD_SUFFIXES = frozenset(
+    {".m4a", ".m4b", ".aac", ".wma", ".amr", ".3gp", ".webm", ".weba", ".mka", ".ape", ".wv", ".rf64"}
+)
+"""Those of recordings in formats that are not read."""
 
 Samples = NDArray[np.float32]
 """(samples,) float32, 16 kHz mono, full scale 1.0."""
@@ -207,7 +212,22 @@ def find_audio(folder: Path | str) -> list[Path]:
         return [folder]
     if not folder.is_dir():
         raise AudioError(f"no audio at {folder}", got="no such file or folder", do="check the path")
-    found: list[Path] = []
+    found = sorted(p for p in _files_below(folder, AUDIO_SUFFIXES) if p.is_file())
+    if not found:
+        raise AudioError(
+            f"no audio in {folder}",
+            got="no file ending in " + ", ".join(sorted(AUDIO_SUFFIXES)),
+            do="name a folder that holds recordings",
+        )
+    return found
+
+
+def unread(folder: Path | str) -> Counter[str]:
+    """How many recordings below `folder` are in formats that are not read, by their ending."""
+    return Counter(file.suffix.lower() for file in _files_below(Path(folder).expanduser(), UNREAD_SUFFIXES))
+
+
+def _files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
     seen: set[Path] = set()
     for name, below, files in os.walk(folder, followlinks=True):
         real = Path(name).resolve()
@@ -216,15 +236,7 @@ def find_audio(folder: Path | str) -> list[Path]:
             continue
         seen.add(real)
         here = Path(name)
-        found += [here / f for f in files if here.joinpath(f).suffix.lower() in AUDIO_SUFFIXES and f[0] != "."]
-    found = sorted(p for p in found if p.is_file())
-    if not found:
-        raise AudioError(
-            f"no audio in {folder}",
-            got="no file ending in " + ", ".join(sorted(AUDIO_SUFFIXES)),
-            do="name a folder that holds recordings",
-        )
-    return found
+        yield from (here / f for f in files if here.joinpath(f).suffix.lower() in suffixes and f[0] != ".")
 
 
 def rms(samples: Samples) -> float:
