@@ -50,6 +50,15 @@ def test_a_resumed_stage_counts_what_was_done_but_not_in_its_pace() -> None:
     assert "train: done, 10 steps" in stream.getvalue()
 
 
+def test_what_a_stage_finds_done_is_counted_but_not_in_its_pace() -> None:
+    stream = io.StringIO()
+    with Progress(stream).stage("hear", total=10, unit="streams") as bar:
+        bar.already(8)
+        assert (bar.done, bar.pace) == (8, 0.0)
+    assert "hear: done, 8 streams" in stream.getvalue()
+    assert "/s" not in stream.getvalue()
+
+
 def test_a_live_line_is_rewritten_and_notes_stand_above_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(progress, "LIVE_SECONDS", 0.0)
     monkeypatch.setattr(progress.shutil, "get_terminal_size", lambda: os.terminal_size((40, 20)))

@@ -111,6 +111,12 @@ class Bar:
         if now - self._told >= (LIVE_SECONDS if self._progress.live else PLAIN_SECONDS):
             self._tell(now)
 
+    def already(self, units: int) -> None:
+        """Count `units` that an earlier run has done: they are no part of the pace."""
+        self._first += units
+        self._history = deque((then, done + units) for then, done in self._history)
+        self.advance(units)
+
     def note(self, text: str) -> None:
         """Text shown at the end of the line from now on, such as the loss."""
         self._last_note = text

@@ -1,21 +1,22 @@
 """Features on disk: rendered once, memory-mapped by every epoch.
 
 A store is a folder with one array of frames per front end, laid end to end over all streams, the utterances in
-them, and `store.json`, written last: with it the store is whole, without it it is made again. It holds a checksum of
-every file, and a store of which one is not as it was written is made again too. A front end that a later training
-wants is added to those that are there. It may be deleted at any time when nobody trains on it.
+them, and `store.json`, written last: with it the store is whole, without it what was written of it is gone on from
+(`data/growing.py`). It holds a checksum of every file, and a store of which one is not as it was written is made
+again. A front end that a later training wants is added to those that are there. It may be deleted at any time when
+nobody trains on it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import io
-import itertools
 import json
 import shutil
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,8 @@ from wakewright.core.files import cache_dir, disk_errors, fingerprint, write_byt
 from wakewright.core.lock import exclusive
 from wakewright.core.manifest import Clip
 from wakewright.core.progress import Bar
-from wakewright.data import streams
+from wakewright.data import growing, streams
+from wakewright.data.growing import Growing
 from wakewright.dsp import frontend, micro
 from wakewright.dsp.frontend import Frames, Frontend
 
@@ -143,6 +145,10 @@ class Store:
         return cls(tracks, np.load(folder / "events.npy"), about["seconds"], levels)
 
 
+Make = Callable[[tuple[str, ...], int], Any]
+"""What `_work` gives of each stream but so many first ones, for these front ends, in order; it can be closed."""
+
+
 def _index(folder: Path) -> dict[str, Any]:
     """store.json of a store; nothing where there is none."""
     index = folder / "store.json"
@@ -211,7 +217,8 @@ def build(
 ) -> Store:
     """Render the streams and store their features, or open the store when it is there already.
 
-    A front end that a whole store lacks is added to it; what is there is not heard again. Work is spread over the
+    A front end that a whole store lacks is added to it; what is there is not heard again, neither in a whole store
+    nor in one whose maker was killed or ran out of disk. Memory does not grow with the store. Work is spread over the
     workers and comes out the same for any number of them, here or on a cluster. A `shared` folder holds many stores,
     each by its key, for runs that may come at the same time. Raises DiskFull, RunError when another run is making
     this very store.
@@ -220,9 +227,11 @@ def build(
     levels = [plan.level for plan in plans]
     about = {"key": key} | ({} if None in levels or not levels else {"levels": levels})
 
-    def make(lacking: tuple[str, ...]) -> Iterable[Any]:
+    def make(lacking: tuple[str, ...], done: int) -> Any:
+        if bar is not None and done:
+            bar.already(done)
         work = functools.partial(_work, surroundings=surroundings, fronts=lacking)
-        return map_work(work, plans, workers=workers, chunk=4, progress_bar=bar)
+        return map_work(work, plans[done:], workers=workers, chunk=4, progress_bar=bar)
 
     if not shared:
         return _opened_or_made(folder, about, fronts, make)
@@ -233,78 +242,78 @@ def build(
         return _opened_or_made(place, about, fronts, make)
 
 
-def _opened_or_made(
-    folder: Path, about: dict[str, Any], fronts: tuple[str, ...], make: Callable[[tuple[str, ...]], Iterable[Any]]
-) -> Store:
+def _opened_or_made(folder: Path, about: dict[str, Any], fronts: tuple[str, ...], make: Make) -> Store:
     """The whole store in `folder`, with what it lacks of the front ends added, or a new one, of what `make` gives.
 
     `about`, its key in it, goes into the index.
     """
     key = about["key"]
     if (whole := Store.open(folder, key, fronts)) is not None:
+        if (grown := growing.told(folder)) and whole.tracks.keys() >= set(grown["fronts"]):
+            growing.tidy(folder)  # its maker was killed at the very end
         return whole
-    if Store.open(folder, key) is None:
-        shutil.rmtree(folder, ignore_errors=True)
-        with disk_errors(folder):
-            folder.mkdir(parents=True)
-    before = _index(folder)
+    before = _index(folder) if Store.open(folder, key) is not None else {}
     lacking = tuple(name for name in fronts if name not in before.get("tracks", {}))
-    written = _write(folder, make(lacking), lacking, events=not before)
+    grows = {"version": VERSION, "key": key, "fronts": sorted(lacking), "events": not before}
+    if not before:
+        _make_room(folder, grows)
+    written = _write(folder, grows, lacking, make)
     for part in ("tracks", "checksums"):
         written[part] = dict(sorted((before.get(part, {}) | written[part]).items()))
     write_json(folder / "store.json", about | written)
+    growing.tidy(folder)
     store = Store.open(folder, key)
     assert store is not None
     return store
 
 
-def _write(folder: Path, results: Iterable[Any], fronts: tuple[str, ...], *, events: bool) -> dict[str, Any]:
-    """Store the frames of these front ends, and what is said where there are no `events` yet: they are the same."""
-    frames: dict[str, list[NDArray[Any]]] = {name: [] for name in fronts}
-    said, samples = [], 0
-    for stream, (tracks, rows, length) in enumerate(results):
-        for name in fronts:
-            frames[name].append(tracks[name])
-        located = np.zeros(len(rows), LOCATED)
-        for field in streams.EVENT.names or ():
-            located[field] = rows[field]
-        located["stream"] = stream
-        said.append(located)
-        samples += length
-    about: dict[str, Any] = {"seconds": samples / 16000, "tracks": {}, "checksums": {}}
-
-    def keep(name: str, *pieces: NDArray[Any]) -> None:
-        about["checksums"][name] = _save(folder / name, *pieces)
-
+def _make_room(folder: Path, grows: dict[str, Any]) -> None:
+    """Empty the folder of all but this very store, where it was begun there."""
+    if growing.begun(folder, grows):
+        (folder / "store.json").unlink(missing_ok=True)
+        return
+    shutil.rmtree(folder, ignore_errors=True)
     with disk_errors(folder):
-        for name in fronts:
-            front = _front(name)
-            starts = np.cumsum([0, *(len(f) for f in frames[name])])
-            nothing = encode(name, front, np.zeros(0, np.float32))  # there may be no stream at all
-            keep(f"{name}.npy", nothing, *frames.pop(name))
-            keep(f"{name}-starts.npy", starts.astype(np.int64))
-            about["tracks"][name] = {"hop": front.hop, "first_end": front.first_end}
-        if events:
-            keep("events.npy", np.zeros(0, LOCATED), *said)
+        folder.mkdir(parents=True)
+
+
+def _write(folder: Path, grows: dict[str, Any], fronts: tuple[str, ...], make: Make) -> dict[str, Any]:
+    """Store the frames of these front ends, and what is said where that is not there yet: it is the same.
+
+    Returns what the index says of them. Streams that an earlier start wrote are not heard again.
+    """
+    # there may be no stream at all: what no sound gives has the form of the others
+    empty = {name: encode(name, _front(name), np.zeros(0, np.float32)) for name in fronts}
+    if grows["events"]:
+        empty["events"] = np.zeros(0, LOCATED)
+    for left in folder.glob(".store-*.json"):  # of an index that was being written
+        left.unlink()
+    with Growing.open(folder, grows, empty) as arrays:
+        with contextlib.closing(make(fronts, len(arrays.notes))) as results:
+            for stream, (tracks, rows, length) in enumerate(results, len(arrays.notes)):
+                arrays.add(length, {**tracks, "events": _located(rows, stream)})
+        arrays.finish()
+        about: dict[str, Any] = {"seconds": sum(arrays.notes) / SAMPLE_RATE, "tracks": {}, "checksums": {}}
+        with disk_errors(folder):
+            for name in fronts:
+                _save(folder / f"{name}-starts.npy", np.cumsum([0, *arrays.rows(name)], dtype=np.int64))
+    for name in fronts:
+        about["tracks"][name] = {"hop": _front(name).hop, "first_end": _front(name).first_end}
+    for file in (f"{name}.npy" for name in (*empty, *(f"{front}-starts" for front in fronts))):
+        about["checksums"][file] = _checksum(folder / file)
     return about
 
 
-def _save(path: Path, *pieces: NDArray[Any]) -> int:
-    """Write pieces end to end as one array, never joined in memory, in the form of numpy.save; returns its CRC-32.
+def _located(rows: streams.Events, stream: int) -> NDArray[np.void]:
+    located = np.zeros(len(rows), LOCATED)
+    for field in streams.EVENT.names or ():
+        located[field] = rows[field]
+    located["stream"] = stream
+    return located
 
-    numpy.save itself, on a full disk, raises an error that does not say so (its `tofile`, no errno).
-    """
-    first = pieces[0]
-    about = {
-        "descr": np.lib.format.dtype_to_descr(first.dtype),
-        "fortran_order": False,
-        "shape": (sum(len(piece) for piece in pieces), *first.shape[1:]),
-    }
-    header = io.BytesIO()
-    np.lib.format.write_array_header_1_0(header, about)
-    found = 0
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    """Write an array as numpy.save does, which on a full disk raises an error that does not say so (no errno)."""
     with path.open("wb") as file:
-        for data in itertools.chain([header.getvalue()], (piece.tobytes() for piece in pieces)):
-            file.write(data)
-            found = zlib.crc32(data, found)
-    return found
+        file.write(growing.header(array, len(array)))
+        file.write(array.tobytes())
