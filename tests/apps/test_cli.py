@@ -151,6 +151,8 @@ def test_resume_stands_alone_or_names_a_run(tmp_path: Path) -> None:
         folder + "/recipe.yaml",
     ]
     assert with_optional_values(["train", "--resume", "runs/gone"]) == ["train", "--resume", "runs/gone"]
+    assert with_optional_values(["mine", "review", "RUN"]) == ["review", "RUN"]
+    assert with_optional_values(["mine", "RUN", "review"]) == ["mine", "RUN", "review"]
     for after in (["hey katya"], ["my/hey.yaml"], ["hey.yaml"], ["--quick"], ["seed=1"], []):
         assert with_optional_values(["train", "--resume", *after]) == ["train", "--resume=", *after]
 

@@ -127,8 +127,10 @@ def with_optional_values(words: Sequence[str]) -> list[str]:
     """`--resume` and `--mined` may stand alone or name something: give them the value "" where they do not.
 
     A run is a folder with a record.json, a path in one, or a path below `runs` that may not exist. A mined folder
-    is any folder, or a path that may not exist.
+    is any folder, or a path that may not exist. `mine review` is `review`, which some look for beside `mine`.
     """
+    if list(words[:2]) == ["mine", "review"]:
+        words = words[1:]
     named = {"--resume": _names_a_run, "--mined": _names_a_folder}
     result: list[str] = []
     for position, word in enumerate(words):

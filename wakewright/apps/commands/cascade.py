@@ -83,6 +83,7 @@ def _measured(runs: tuple[Run, Run], chosen: Pairing, asking: Settings, material
     import statistics
 
     from wakewright.detect.cascade import moments_s
+    from wakewright.detect.detector import BEFORE_S
     from wakewright.evaluate import cascade as pairs
     from wakewright.evaluate import cascade_real, real
     from wakewright.evaluate.metrics import det_curve
@@ -110,10 +111,11 @@ def _measured(runs: tuple[Run, Run], chosen: Pairing, asking: Settings, material
         )
     if pair.judged_s:
         shares, took_s = pair.confirmed_at(chosen.confirm, asking.asks), statistics.median(pair.judged_s)
-        moments = zip(shares, moments_s(asking), strict=True)
+        moments, calls = zip(shares, moments_s(asking), strict=True), pairs.calls_per_hour(pair.others["speech"])
+        hears_s = calls * asking.asks * (BEFORE_S + asking.after_ms / 1000)
         typer.echo(
-            f"the Judge is asked about {pairs.calls_per_hour(pair.others['speech']):.1f} wakes an hour of other "
-            f"speech, {asking.asks} times at most, and takes {1000 * took_s:.0f} ms (median)"
+            f"the Judge is asked about {calls:.1f} wakes an hour of other speech, {asking.asks} times at most, so "
+            f"that it hears {hears_s / 3600:.1%} of it at most, and takes {1000 * took_s:.0f} ms (median)"
             "; of the words that it confirms, after the wake: "
-            + ", ".join(f"{share:.0%} by {1000 * moment:.0f} ms of sound" for share, moment in moments)
+            + ", ".join(f"{share:.0%} by {1000 * (moment + took_s):.0f} ms" for share, moment in moments)
         )
