@@ -137,7 +137,8 @@ def test_detections_are_the_same_however_the_sound_is_cut(run: Run, sound: Sampl
 
 def test_an_exported_folder_needs_nothing_beside_it(run: Run, sound: Samples, tmp_path: Path) -> None:
     files = export_run(run, to="onnx", out=tmp_path / "out")
-    assert [file.name for file in files] == ["model.onnx", "metadata.json", "model_windowed.onnx"]
+    proof = ["golden.wav", "golden_features.npy", "golden_scores.npy", "parity.json"]
+    assert [file.name for file in files] == ["model.onnx", "metadata.json", *proof, "model_windowed.onnx"]
     ours, theirs = (Detector.load(place).raw_scores(sound) for place in (run.folder, tmp_path / "out"))
     np.testing.assert_array_equal(ours, theirs)
 

@@ -107,9 +107,14 @@ def export_run(
     if to not in FORMATS:
         raise InputError(f"cannot export to {to!r}", got=f"--to {to}", do="choose one of: " + ", ".join(FORMATS))
     own = run.recipe.model.frontend
-    if own is not None and to in (*ON_DEVICE, "espdl"):
+    if own is not None and to != "onnx":
+        hears = (
+            "openWakeWord hears through the speech embedding"
+            if to == "openwakeword"
+            else "devices hear through the micro front end"
+        )
         raise InputError(
-            f"--to {to}: devices hear through the micro front end alone",
+            f"--to {to}: {hears} alone",
             got=f"a model that hears through {own.kind}",
             do="use --to onnx, or train without model.frontend",
         )
