@@ -41,15 +41,16 @@ def rounding(model: Any) -> Any:
     return model
 
 
-def training(model: Any, batch: int) -> Callable[[], object]:
-    """One step on noise."""
+def training(model: Any, batch: int, *, short: bool = False) -> Callable[[], object]:
+    """One step on noise; `short` computes forward in bfloat16."""
     frames = torch.rand(batch, model.receptive_field + (STEPS - 1) * model.stride, model.channels) * 20
     optimiser = torch.optim.AdamW(model.parameters())
     model.train()
 
     def step() -> None:
-        features, _ = model.features(frames)
-        logits, _ = model.classify(features)
+        with torch.autocast("cpu", torch.bfloat16, enabled=short):
+            features, _ = model.features(frames)
+            logits, _ = model.classify(features)
         loss = logits.square().mean() + features.square().mean()
         optimiser.zero_grad()
         loss.backward()
@@ -82,6 +83,12 @@ def main() -> None:
     torch.set_num_threads(1)
     work: dict[str, Callable[[], object]] = {
         f"a step of {name}": training(registry.create(registry.Dimensions(name, asked.width)), asked.batch)
+        for name in asked.models
+    }
+    work |= {
+        f"a step of {name}, forward in bfloat16": training(
+            registry.create(registry.Dimensions(name, asked.width)), asked.batch, short=True
+        )
         for name in asked.models
     }
     work |= {

@@ -287,7 +287,10 @@ def test_doctor_and_voices_tell_what_is_here(capsys: pytest.CaptureFixture[str])
     rows = [name for name in first if name]
     assert len(rows) == len(set(rows)) > 20
     assert main(["voices"]) == 0
-    assert "espeak" in capsys.readouterr().out
+    short = capsys.readouterr().out
+    assert "espeak" in short
+    assert main(["voices", "--names"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) > len(short.splitlines())
 
 
 def test_a_letter_that_the_console_lacks_does_not_break_it() -> None:

@@ -159,7 +159,7 @@ class Train(Node):
     patience: Annotated[int, Field(ge=0)] = 0
     """Evaluations without a better checkpoint before training stops early; 0 never stops early."""
     precision: Literal["float32", "bfloat16"] = "float32"
-    """Arithmetic of the forward pass; bfloat16 pays on machines with AMX or on GPUs. Int8 is learnt in float32."""
+    """Arithmetic of the forward pass; bfloat16 pays on CPUs with AMX. Int8 is learnt in float32."""
     start: str | None = None
     """Run of this phrase and model whose weights training begins with, kept in the new run from then on; null begins
     anew."""

@@ -116,7 +116,7 @@ def set_voice(name: str) -> ctypes.CDLL:
                 raise NoVoice(
                     f"espeak-ng has no voice {name!r}",
                     got=f"status {status}",
-                    do="see the names it has: wakewright voices",
+                    do="see the names it has: wakewright voices --names",
                 )
             _voice = name
         return lib

@@ -12,16 +12,18 @@ app = typer.Typer(
 )
 
 
+Language = Annotated[str, typer.Option(help="Count the voices that speak it.")]
+Names = Annotated[bool, typer.Option("--names", help="Each voice by its name, with its own licence.")]
+
+
 @app.callback(invoke_without_command=True)
-def _voices(
-    context: typer.Context, language: Annotated[str, typer.Option(help="Count the voices that speak it.")] = "en-us"
-) -> None:
+def _voices(context: typer.Context, language: Language = "en-us", names: Names = False) -> None:
     if context.invoked_subcommand is None:
-        list_voices(language)
+        list_voices(language, names)
 
 
 @app.command("list")
-def list_voices(language: Annotated[str, typer.Option(help="Count the voices that speak it.")] = "en-us") -> None:
+def list_voices(language: Language = "en-us", names: Names = False) -> None:
     """Every engine: whether it is here, its voices, its licence, how to get it."""
     from rich.console import Console
     from rich.table import Table
@@ -34,8 +36,11 @@ def list_voices(language: Annotated[str, typer.Option(help="Count the voices tha
         if engine.name == "command":
             continue  # the user's own, known to a recipe only
         if engine.installed():
-            speakers = sum(max(1, len(voice.variants)) for voice in engine.voices(language))
+            voices = engine.voices(language)
+            speakers = sum(len(voice.speakers) for voice in voices)
             table.add_row(engine.name, str(speakers), engine.licence)
+            for voice in voices if names else ():
+                table.add_row(f"  {voice.name}", str(len(voice.speakers)), voice.licence)
         else:
             missing.append(engine)
     Console().print(table)

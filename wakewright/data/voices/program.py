@@ -70,7 +70,7 @@ def read(engine: str, path: Path | str) -> Samples:
 
 def unknown_voice(engine: str, voice: str) -> NoVoice:
     """The error for a voice the engine does not have; some programs would speak with another in silence."""
-    return NoVoice(f"{engine} has no voice {voice!r}", do="see the names it has: wakewright voices")
+    return NoVoice(f"{engine} has no voice {voice!r}", do="see the names it has: wakewright voices --names")
 
 
 def failed(engine: str, got: str) -> NoVoice:
