@@ -1,9 +1,11 @@
 """BC-ResNet (Kim et al., "Broadcasted Residual Learning for Efficient Keyword Spotting", 2021), causal.
 
 `width` is the paper's tau, 1 to 8 (BC-ResNet-1 to -8). As published: four stages of 2, 2, 4 and 4 blocks, channels
-of 8, 12, 16 and 20 times tau, kernels over time dilated by 1, 2, 4 and 8. What differs: kernels over time look back
-only; BatchNorm stands where sub-spectral normalisation does, which has a scale per band that no convolution can
-take in when it is folded; ReLU stands for swish; there is no dropout inside the blocks.
+of 8, 12, 16 and 20 times tau, kernels over time dilated by 1, 2, 4 and 8. What differs: the first layer halves time
+too; kernels over time look back only; BatchNorm stands where sub-spectral normalisation does, which has a scale per
+band that no convolution can take in when it is folded; ReLU stands for swish; there is no dropout inside the blocks;
+the last depthwise kernel is one frame long, not five; instead of the mean over the clip there is a small speech
+embedding and the head for it (`tiny`).
 """
 
 from __future__ import annotations
