@@ -6,6 +6,7 @@ too; kernels over time look back only; BatchNorm stands where sub-spectral norma
 band that no convolution can take in when it is folded; ReLU stands for swish; there is no dropout inside the blocks;
 the last depthwise kernel is one frame long, not five; instead of the mean over the clip there is a small speech
 embedding and the head for it (`tiny`).
+What that costs in accuracy was not measured: benchmarks/streaming_cost.py does.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@ separable ones.
 
 As published for its small form: 64 channels, a first kernel of 10 frames by 4 bands, four blocks of 3 by 3. Time is
 not padded and not averaged over; the mean over the bands goes to a small speech embedding and its head (`tiny`).
+What that costs in accuracy was not measured: benchmarks/streaming_cost.py does.
 """
 
 from __future__ import annotations

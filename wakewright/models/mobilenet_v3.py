@@ -4,6 +4,7 @@ Its eleven inverted residual blocks with the published kernels and expansions. W
 not five times, so that an output comes every 40 ms; squeeze and excitation takes the means of each frame alone,
 since a stream has no mean over time; ReLU stands where h-swish does, which a microcontroller would need three more
 operators for.
+What that costs in accuracy was not measured: benchmarks/streaming_cost.py does.
 """
 
 from __future__ import annotations
