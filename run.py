@@ -282,7 +282,7 @@ def add_system_voices(stamp: Path) -> None:
 
 
 def package_sources(folder: Path = Path("/etc/apt")) -> str:
-    """Changes with where the system's packages come from; empty where it has no such list."""
+    """Changes with where the system's packages come from; the same for every system without such lists."""
     digest = hashlib.sha256()
     for path in sorted([folder / "sources.list", *folder.glob("sources.list.d/*")]):
         with contextlib.suppress(OSError):

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wakewright.dsp.micro import CHANNELS as BANDS
+from wakewright.models.tiny import INPUT_SCALE
+
 CLIP_FRAMES = 150
 """Frames of 10 ms that a clip has."""
-BANDS = 40
 AT_ONCE = 256
 """Clips that are heard together outside training."""
-INPUT_SCALE = 1.0 / 26.0
-"""Brings the micro front end's 0..26 to 0..1."""
 
 
 class Clips(nn.Module):

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ import torch
 from heard import Heard, difference_at
 from real_voices import APART
 
-from wakewright.core.audio import SAMPLE_RATE, Samples
+from wakewright.core.audio import SAMPLE_RATE
 from wakewright.core.files import write_json
 from wakewright.core.manifest import Manifest
 from wakewright.core.progress import Progress
@@ -40,7 +41,6 @@ from wakewright.dsp.frontend import Frames
 from wakewright.evaluate import real
 from wakewright.models import registry
 from wakewright.train import loop, objectives
-from wakewright.train.ema import Average
 
 FORMS = ("published", "streaming")
 RATE = 1.0
@@ -125,10 +125,6 @@ class TorchEar:
             scores.append(torch.sigmoid(logits[0]).numpy())
         return smooth(np.concatenate(scores)[:: ASKED_FRAMES // stride], POLICY)
 
-    def hear(self, samples: Samples) -> Scores:
-        """(n,) samples -> (steps,) smoothed scores."""
-        return self.score(frontend.create("micro").push(samples))
-
 
 def create(name: str, form: str, recipe: Recipe) -> Any:
     """A model with fresh weights."""
@@ -155,25 +151,23 @@ def trained(name: str, form: str, learnt: Learnt) -> Any:
         seed=recipe.seed,
         left_out=learnt.left_out,
     )
-    objective = objectives.cross_entropy(recipe.train.label_smoothing)
-    average = Average(model, recipe.train.ema)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.train.lr, weight_decay=recipe.train.weight_decay)
-    model.train()
-    with Progress().stage(f"train {name}, {form}", recipe.train.steps, "steps") as bar:
-        for step in range(recipe.train.steps):
-            batch = sampler.batch(step)
-            for group in optimiser.param_groups:
-                group["lr"] = loop.learning_rate(recipe.train, step)
-            logits, _ = model(torch.from_numpy(batch.frames))
-            loss = objective(logits, batch)
-            optimiser.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), recipe.train.clip_norm)
-            optimiser.step()
-            average.update()
-            bar.advance(1)
-            bar.note(f"loss {loss.item():.3f}")
-    return average.model.eval()
+    # validated once, at the end: the averaged weights after the last step are what it returns
+    with (
+        tempfile.TemporaryDirectory() as place,
+        Progress().stage(f"train {name}, {form}", recipe.train.steps, "steps") as bar,
+    ):
+        return loop.fit(
+            model,
+            sampler,
+            objectives.cross_entropy(recipe.train.label_smoothing),
+            recipe.train,
+            seed=recipe.seed,
+            validate=lambda _: (loop.Quality(0.0, 0.0), {}),
+            folder=Path(place),
+            log=lambda **_: None,
+            rewind=lambda _: None,
+            bar=bar,
+        )
 
 
 def measured(model: Any, material: real.Material, streams: Sequence[Sound]) -> Heard:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -22,28 +22,22 @@ from wakewright.data import corpora
 from wakewright.evaluate.metrics import Negatives, Trial, det_curve
 from wakewright.evaluate.real import Material, Recording
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def benchmark(name: str, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """A file of benchmarks/, with its neighbours beside it as when it is run."""
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module(name)
+Benchmark = Callable[[str], ModuleType]
 
 
 @pytest.fixture
-def heard(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return benchmark("heard", monkeypatch)
+def heard(benchmark: Benchmark) -> ModuleType:
+    return benchmark("heard")
 
 
 @pytest.fixture
-def own(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return benchmark("own_recordings", monkeypatch)
+def own(benchmark: Benchmark) -> ModuleType:
+    return benchmark("own_recordings")
 
 
 @pytest.fixture
-def rounds(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    return benchmark("mining_rounds", monkeypatch)
+def rounds(benchmark: Benchmark) -> ModuleType:
+    return benchmark("mining_rounds")
 
 
 def said(folder: Path, *, people: int, times: int) -> list[Recording]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
-from pathlib import Path
+from collections.abc import Callable
 from types import ModuleType
 
 import pytest
@@ -11,19 +10,15 @@ import torch
 
 from wakewright.core.compose import load_recipe
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+@pytest.fixture
+def published(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("published")
 
 
 @pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("published")
-
-
-@pytest.fixture
-def cost(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    return importlib.import_module("streaming_cost")
+def cost(benchmark: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark("streaming_cost")
 
 
 @pytest.mark.parametrize(

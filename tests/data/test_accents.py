@@ -16,6 +16,7 @@ from wakewright.data.lexicon import lexicon
 from wakewright.data.phonemes import distance, phonemes
 from wakewright.data.phrases import TELL_APART, Sound, _pieces, near_misses
 from wakewright.data.spoken import speak
+from wakewright.data.voices import engines as voice_engines
 
 
 @pytest.mark.parametrize("phrase", ["hey katya", "computer", "okay nabu"])
@@ -107,8 +108,8 @@ def test_near_misses_stay_clear_of_accents() -> None:
 
 def test_synthesisers_that_are_not_here_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     engines = [SimpleNamespace(name=n, installed=lambda n=n: n == "espeak") for n in ("espeak", "flite", "command")]
-    monkeypatch.setattr(spoken, "all_engines", lambda: engines)
+    monkeypatch.setattr(voice_engines, "all_engines", lambda: engines)
     assert "not here: flite (wakewright voices" in spoken.more_voices(Recipe(phrase="hey katya"))
     assert not spoken.more_voices(Recipe(phrase="hey katya", voices=Voices(engines=("espeak",))))
-    monkeypatch.setattr(spoken, "all_engines", lambda: engines[:1])
+    monkeypatch.setattr(voice_engines, "all_engines", lambda: engines[:1])
     assert not spoken.more_voices(Recipe(phrase="hey katya"))

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+from wakewright.core.compose import load_recipe
 from wakewright.core.errors import InputError
 from wakewright.core.progress import Progress
+from wakewright.core.recipe import Recipe
 from wakewright.data.store import LOCATED, Store, Track
 from wakewright.export import parity, post_training, tflite
 from wakewright.models import quantised, registry
@@ -46,7 +48,7 @@ def test_nothing_to_hear_is_said(heard: Any, frames: int) -> None:
 
 def test_a_head_on_the_embedding_has_no_int8_form(tmp_path: Path) -> None:
     class Run:
-        recipe = type("R", (), {"model": type("M", (), {"name": "speech_embedding"})})
+        recipe = Recipe(phrase="hey katya")
 
         def require(self, name: str) -> Path:
             return tmp_path / name
@@ -59,6 +61,10 @@ def test_a_head_on_the_embedding_has_no_int8_form(tmp_path: Path) -> None:
 
 def test_a_model_of_another_front_end_has_no_int8_form(tmp_path: Path) -> None:
     class Run:
+        recipe = load_recipe(
+            None, ["model.name=mixednet", "model.width=0.25", "model.frontend.kind=mel"], "hey katya"
+        )
+
         def require(self, name: str) -> Path:
             return tmp_path / name
 

@@ -34,7 +34,7 @@ from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import EnvironmentProblem, InputError
 from wakewright.core.pcm import Resampler
 from wakewright.detect import detector
-from wakewright.detect.cascade import Cascade
+from wakewright.detect.cascade import POLL_S, Cascade
 from wakewright.detect.listener import Listener
 
 LOG = logging.getLogger("wakewright.wyoming")
@@ -44,8 +44,6 @@ LONGEST_CHUNK = 1 << 20
 """Bytes of one piece of sound: half a minute at 16 kHz."""
 WIDTHS = {1: ("u1", 128.0, 128.0), 2: ("<i2", 0.0, 32768.0), 4: ("<i4", 0.0, 2147483648.0)}
 """By bytes per sample: type, offset, full scale."""
-POLL_S = 0.02
-"""Between two looks for answers of a Judge."""
 ATTRIBUTION = Attribution(name="wakewright", url="")
 
 

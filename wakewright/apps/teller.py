@@ -20,12 +20,9 @@ from wakewright.apps.meter import Meter
 from wakewright.core.audio import Samples, write_wav
 from wakewright.core.errors import DiskFull, InputError
 from wakewright.detect.around import Around
-from wakewright.detect.cascade import Cascade, Event
+from wakewright.detect.cascade import POLL_S, Cascade, Event
 from wakewright.detect.detector import Detection
 from wakewright.detect.listener import Listener
-
-POLL_S = 0.02
-"""Between two looks for answers of a Judge."""
 
 
 def _json(name: str | None, one: Detection, event: Event | None) -> str:

@@ -73,11 +73,10 @@ def copy_all(files: Iterable[Path], folder: Path, do: str) -> list[Path]:
     with contextlib.ExitStack() as written:
         for file in files:
             paths.append(folder / file.name)
-            temporary = written.enter_context(replacing(paths[-1], do))
-            with disk_errors(paths[-1], do), temporary.open("wb") as stream:
+            with written.enter_context(replacing(paths[-1], do)).open("wb") as stream:
                 stream.write(file.read_bytes())
                 stream.flush()
-                os.fsync(stream.fileno())
+                os.fsync(stream.fileno())  # a disk may find out that it is full only now: before any takes its place
     return paths
 
 

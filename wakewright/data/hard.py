@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 from pathlib import Path
@@ -11,6 +10,7 @@ from wakewright.core.errors import AudioError, RecipeError
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.mined import Mined
 from wakewright.core.recipe import Recipe
+from wakewright.data.download import checksum_of
 from wakewright.data.journal import stamp
 
 SOURCE = "mined"
@@ -80,14 +80,9 @@ def _copies(sources: Collection[str], kept: Collection[str]) -> set[str]:
             alike[found[0]].append(path)
     copies = set()
     for size, held in alike.items():
-        digests = {_digest(path) for path in held}
-        copies |= {path for path in by_size[size] if _digest(path) in digests}
+        digests = {checksum_of(Path(path), "sha256") for path in held}
+        copies |= {path for path in by_size[size] if checksum_of(Path(path), "sha256") in digests}
     return copies
-
-
-def _digest(path: str) -> bytes:
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").digest()
 
 
 def _named(names: Iterable[str]) -> str:

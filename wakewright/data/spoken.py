@@ -16,7 +16,7 @@ from wakewright.core.recipe import Recipe
 from wakewright.data import corpora
 from wakewright.data.accents import accents
 from wakewright.data.phrases import TELL_APART, Sound, near_misses, sentences
-from wakewright.data.voices.engines import all_engines, installed_engines
+from wakewright.data.voices.engines import absent_engines, installed_engines
 from wakewright.data.voices.plan import choirs, plan
 from wakewright.data.voices.protocol import Utterance
 from wakewright.data.voices.speak import speak_all
@@ -39,10 +39,8 @@ def more_voices(recipe: Recipe) -> str:
     """A line that names the synthesisers which are not here and would help; empty where the recipe names its own."""
     if recipe.voices.engines:
         return ""
-    absent = [engine.name for engine in all_engines() if engine.name != "command" and not engine.installed()]
-    if not absent:
-        return ""
-    return f"more voices make a better wake word; not here: {', '.join(absent)} (wakewright voices tells how)"
+    absent = ", ".join(engine.name for engine in absent_engines())
+    return absent and f"more voices make a better wake word; not here: {absent} (wakewright voices tells how)"
 
 
 def speak_sentences(recipe: Recipe, progress: Progress) -> Manifest:

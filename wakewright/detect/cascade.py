@@ -25,6 +25,8 @@ from wakewright.detect.listener import Listener
 REARM = 0.8
 """Share of its trigger below which a Sentry may wake again. A low trigger lies near what noise scores: with the usual
 hysteresis noise would keep the Sentry awake, and no word would wake it any more."""
+POLL_S = 0.02
+"""Between two looks for answers, where no sound comes that would bring them along."""
 ASKED_AT_ONCE = 4
 """Questions under way at a time."""
 

@@ -14,7 +14,6 @@ to none. Since few utterances choose two numbers, the report counts each by a fi
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from wakewright.core import record
 from wakewright.core.files import write_json
 from wakewright.core.progress import Progress
 from wakewright.core.run import Run
-from wakewright.detect import household
+from wakewright.detect import household, metadata
 from wakewright.detect.device_rule import on_device
 from wakewright.evaluate import measure
 from wakewright.evaluate.calibrate import calibrate, expit, logit
@@ -110,7 +109,7 @@ class Fit:
 
 def fit(run: Run, material: Material, *, fa_per_hour: float | None = None, progress: Progress) -> Fit:
     """Choose gain and threshold. `fa_per_hour` None takes what the run was calibrated to. Raises RunError."""
-    about = json.loads(run.require("metadata.json").read_text(encoding="utf-8"))
+    about = metadata.read(run.require("metadata.json").parent)
     model, target = run.require(about["model"]), fa_per_hour or run.recipe.calibrate.fa_per_hour
     everything = hear_all(run, material, progress)
     validation = measure.validation_negatives(run, progress)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import json
 import math
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
@@ -25,7 +24,7 @@ from wakewright.core.errors import AudioError, InputError
 from wakewright.core.files import fingerprint
 from wakewright.core.mined import Found, FoundKind, Mined
 from wakewright.core.progress import Progress
-from wakewright.detect import household
+from wakewright.detect import household, metadata
 from wakewright.detect.detector import BEFORE_S, Detector
 from wakewright.detect.judge import SHORTEST_S, Judge
 from wakewright.evaluate import alike
@@ -86,7 +85,7 @@ class Search:
 def _digest(folder: str) -> str:
     """Changes with the model, and with the gain that a household has fitted."""
     place = Path(folder)
-    about = household.applied(place, json.loads((place / "metadata.json").read_text(encoding="utf-8")))
+    about = household.applied(place, metadata.read(place))
     return fingerprint(household.fitted_to(place / about.get("model", "model.onnx")), about.get("input_gain_db", 0.0))
 
 

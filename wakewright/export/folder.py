@@ -25,10 +25,9 @@ from wakewright.detect import household, metadata
 from wakewright.detect.networks import damaged
 from wakewright.dsp import frontend
 from wakewright.dsp.micro import MicroFrontend
-from wakewright.export import budget, espdl, onnx, openwakeword, parity, post_training, tflite
+from wakewright.export import budget, espdl, flatfile, onnx, openwakeword, parity, post_training, tflite
 from wakewright.export.arena import arena
 from wakewright.export.device import WEBSITE, Device, c_files, esphome_yaml, identifier, manifest
-from wakewright.export.flatfile import read
 from wakewright.models import quantised, registry
 
 GOLDEN_SAMPLES = 20 * 16000
@@ -137,7 +136,7 @@ def int8_of(run: Run) -> Int8:
 
     Raises RunError when it has none, one that is written no more, or one that is damaged or of another model.
     """
-    about, model = _metadata(run), _model(run)
+    about, model = _metadata(run), registry.of_run(run)
     if not run.tflite_path.is_file():
         raise RunError(
             f"the run {run.folder} has no int8 model",
@@ -153,7 +152,7 @@ def int8_of(run: Run) -> Int8:
         )
     file = run.tflite_path.read_bytes()
     try:
-        read(file)
+        flatfile.read(file)
     except ValueError as error:
         raise damaged(run.tflite_path, str(error)) from error
     return Int8(file, model, about)
@@ -162,7 +161,7 @@ def int8_of(run: Run) -> Int8:
 def _onnx(wish: Wish) -> list[Path]:
     paths = [wish.out / "model.onnx", wish.out / "metadata.json"]
     source = wish.run.require("model.onnx")
-    about, model = _metadata(wish.run), _model(wish.run)
+    about, model = _metadata(wish.run), registry.of_run(wish.run)
     write_bytes(paths[0], source.read_bytes())
     write_json(paths[1], about | {"model": "model.onnx"})
     golden = _golden_file(wish)
@@ -207,7 +206,7 @@ def _c(wish: Wish) -> list[Path]:
 
 
 def _openwakeword(wish: Wish) -> list[Path]:
-    about, head = _metadata(wish.run), _model(wish.run)
+    about, head = _metadata(wish.run), registry.of_run(wish.run)
     name = identifier(about["wake_word"])
     paths = [wish.out / f"{name}.onnx", wish.out / f"{name}.tflite"]
     openwakeword.write(head, about["threshold"], *paths)
@@ -215,7 +214,7 @@ def _openwakeword(wish: Wish) -> list[Path]:
 
 
 def _espdl(wish: Wish) -> list[Path]:
-    model, about = _model(wish.run), _metadata(wish.run)
+    model, about = registry.of_run(wish.run), _metadata(wish.run)
     if model.frontend != "micro":
         raise InputError(
             f"{wish.run.recipe.model.name} runs on no microcontroller",
@@ -243,19 +242,6 @@ ON_DEVICE = ("tflite", "esphome", "c")
 def _metadata(run: Run) -> dict[str, Any]:
     """metadata.json, with the threshold and the gain of the run's household where it was fitted to one."""
     return household.applied(run.folder, metadata.read(run.require("metadata.json").parent))
-
-
-def _model(run: Run) -> Any:
-    """The run's trained model. Raises RunError when it is missing, damaged or not the recipe's."""
-    path, wanted = run.require("model.pt"), registry.Dimensions.of(run.recipe.model)
-    model = registry.load(path)
-    if model.dims != wanted:
-        raise RunError(
-            f"{path} is not the model of the run's recipe",
-            got=f"{model.dims.told()}, where {wanted.told()} is needed",
-            do="restore it from a copy, or train again",
-        )
-    return model
 
 
 def household_notes(run: Run, to: str, calibrate: int = 0) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,6 +17,7 @@ from wakewright.data import store
 from wakewright.data.batches import whole_steps
 from wakewright.data.splits import Parts
 from wakewright.data.store import decode
+from wakewright.detect import metadata
 from wakewright.evaluate import measure
 from wakewright.export import tflite
 from wakewright.models import quantised, registry
@@ -33,7 +33,7 @@ def quantise(run: Run, streams: int, folder: Path, progress: Progress) -> Any:
     through that file. Raises InputError for a model that no device runs, or when there is nothing to hear; RunError,
     AudioError, DiskFull.
     """
-    model = registry.load(run.require("model.pt"))
+    model = registry.of_run(run)
     if not isinstance(model, TinyModel):
         raise InputError(
             f"{run.recipe.model.name} has no int8 form",
@@ -51,7 +51,7 @@ def quantise(run: Run, streams: int, folder: Path, progress: Progress) -> Any:
     watch(model, _heard(run, parts, streams, folder / "features", progress))
     file = tflite.convert(model)
     write_bytes(folder / "model.tflite", file)
-    about = json.loads(run.require("metadata.json").read_text(encoding="utf-8")) | {"model": "model.tflite"}
+    about = metadata.read(run.require("metadata.json").parent) | {"model": "model.tflite"}
     write_json(folder / "metadata.json", about)
     found = measure.calibrate_in(folder, run.recipe, parts, progress)
     write_json(folder / "metadata.json", about | {"threshold": found.threshold})

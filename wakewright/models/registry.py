@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from wakewright.core.errors import RunError
 from wakewright.core.files import write_bytes
 from wakewright.core.recipe import Model
+from wakewright.core.run import Run
 from wakewright.dsp import frontend, logmel
 from wakewright.models import quantised
 from wakewright.models.layers import Chain, State
@@ -147,6 +148,19 @@ def load(path: Path | str) -> Any:
     except (KeyError, TypeError, RuntimeError) as error:
         raise _damaged(Path(path), error) from error
     return model.eval()
+
+
+def of_run(run: Run) -> Any:
+    """The run's trained model. Raises RunError as `load` does, and when it is not the recipe's."""
+    path, wanted = run.require("model.pt"), Dimensions.of(run.recipe.model)
+    model = load(path)
+    if model.dims != wanted:
+        raise RunError(
+            f"{path} is not the model of the run's recipe",
+            got=f"{model.dims.told()}, where {wanted.told()} is needed",
+            do="restore it from a copy, or train again",
+        )
+    return model
 
 
 def read(path: Path | str) -> dict[str, Any]:

@@ -28,22 +28,18 @@ def list_voices(language: Language = "en-us", names: Names = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from wakewright.data.voices import all_engines
+    from wakewright.data.voices import absent_engines, all_engines
 
     table = Table("engine", "speakers", "licence", title=f"voices for {language}", title_justify="left")
-    missing = []
     for engine in all_engines():
-        if engine.name == "command":
-            continue  # the user's own, known to a recipe only
-        if engine.installed():
-            voices = engine.voices(language)
-            speakers = sum(len(voice.speakers) for voice in voices)
-            table.add_row(engine.name, str(speakers), engine.licence)
-            for voice in voices if names else ():
-                table.add_row(f"  {voice.name}", str(len(voice.speakers)), voice.licence)
-        else:
-            missing.append(engine)
+        if not engine.installed():
+            continue
+        voices = engine.voices(language)
+        table.add_row(engine.name, str(sum(len(voice.speakers) for voice in voices)), engine.licence)
+        for voice in voices if names else ():
+            table.add_row(f"  {voice.name}", str(len(voice.speakers)), voice.licence)
     Console().print(table)
+    missing = absent_engines()
     for engine in missing:
         typer.echo(f"not here: {engine.name}. {engine.how_to_get}")
     if missing:

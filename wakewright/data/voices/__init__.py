@@ -3,7 +3,7 @@
 `installed_engines(recipe)`, then `plan(texts, count, engines, recipe, rng)`, then `speak_all(utterances, kind)`.
 """
 
-from wakewright.data.voices.engines import all_engines, engine_named, installed_engines
+from wakewright.data.voices.engines import absent_engines, all_engines, engine_named, installed_engines
 from wakewright.data.voices.plan import plan
 from wakewright.data.voices.protocol import BatchEngine, Engine, Utterance, Voice
 from wakewright.data.voices.speak import speak_all
@@ -13,6 +13,7 @@ __all__ = [
     "Engine",
     "Utterance",
     "Voice",
+    "absent_engines",
     "all_engines",
     "engine_named",
     "installed_engines",

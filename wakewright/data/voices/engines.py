@@ -42,6 +42,11 @@ def engine_named(name: str) -> Engine:
     return engines[name]
 
 
+def absent_engines() -> list[Engine]:
+    """Those that are not installed here; the user's own command is known to a recipe only, and is none of them."""
+    return [engine for engine in all_engines() if engine.name != "command" and not engine.installed()]
+
+
 def installed_engines(recipe: Recipe) -> list[Engine]:
     """The engines the recipe asks for, as far as they are installed; every installed one when it names none.
 
