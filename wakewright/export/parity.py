@@ -1,9 +1,9 @@
 """The proof that one model is the same wherever it runs: the same frames through torch, ONNX, LiteRT, TFLite-Micro.
 
-A streaming int8 file must give, to the bit, what the windowed file gives and, where the interpreter is installed,
-what TFLite-Micro gives. The trained model with the roundings of int8 computes in float: a value in a thousand falls
-so near the middle between two steps that it is rounded the other way, and later layers spread that. Some steps of
-the logit may come of it; what is written wrongly gives many more.
+A streaming int8 file must give, to the bit, what the windowed file gives, what the trained model gives in the whole
+numbers of int8 (`whole_numbers`) and, where the interpreter is installed, what TFLite-Micro gives. As it learnt, the
+model has the roundings of int8 in float: a value in a thousand is rounded once there where whole numbers are rounded
+twice, and later layers spread that. How many steps of the logit come of it is told, with the place, and bounded.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from wakewright.detect.policy import Scores
 from wakewright.dsp.frontend import Frames
 from wakewright.dsp.litert import Net
 from wakewright.dsp.micro import dequantise
-from wakewright.export import onnx, tflite
+from wakewright.export import onnx, tflite, whole_numbers
 from wakewright.export.micro_interpreter import is_installed, micro_interpreter
 from wakewright.models.tiny import LOGIT_LIMIT
 
@@ -51,6 +51,8 @@ class Parity:
     """The step of the largest difference."""
     windowed: int
     """Windows equal to the stream, of as many."""
+    whole_numbers: int
+    """Steps equal to the trained model in whole numbers: all of them."""
     tflite_micro: int | None
     """Steps equal in TFLite-Micro; None where it is not installed."""
     fast_kernels: int
@@ -105,6 +107,7 @@ def prove(model: Any, file: bytes, frames: Frames8) -> Parity:
     ends = (chosen + 1) * stride
     found = [window(frames[None, end - model.receptive_field : end])[0, 0] for end in ends]
     _same("the windowed file", scores[chosen], np.array(found, np.uint8))
+    _same("the trained model in whole numbers", scores, whole_numbers.scores(model, frames))
     apart, differs, where = _apart(model, scores, frames)
     if apart > ACCEPTED:
         raise WakewrightError(
@@ -113,8 +116,16 @@ def prove(model: Any, file: bytes, frames: Frames8) -> Parity:
             do="report this with the run's recipe.yaml",
         )
     fast = np.abs(streamed(file, frames, stride, reference=False).astype(int) - scores)
-    micro = len(scores) if is_installed() else None
-    return Parity(len(scores), apart, differs, where, len(chosen), micro, int(fast.max(initial=0)))
+    return Parity(
+        steps=len(scores),
+        rounded_torch=apart,
+        rounded_torch_differs=differs,
+        rounded_torch_at=where,
+        windowed=len(chosen),
+        whole_numbers=len(scores),
+        tflite_micro=len(scores) if is_installed() else None,
+        fast_kernels=int(fast.max(initial=0)),
+    )
 
 
 @torch.no_grad()

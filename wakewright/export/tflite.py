@@ -21,8 +21,9 @@ from wakewright.core.errors import InputError
 from wakewright.core.files import write_bytes
 from wakewright.dsp import micro
 from wakewright.export.flatfile import Flatfile, Quantised, Value
+from wakewright.export.rounded import rounded
 from wakewright.models.layers import Chain, MixConv, Residual, StreamConv
-from wakewright.models.quantised import FakeQuant, is_prepared, weight_scales
+from wakewright.models.quantised import FakeQuant, is_prepared
 from wakewright.models.spectral import BandMean, Broadcast, Fold, Gate, Lift, SpectralConv
 from wakewright.models.tiny import INPUT_SCALE, TinyModel
 
@@ -176,19 +177,16 @@ class _Lowering:
         self, name: str, weights: NDArray[Any], bias: NDArray[Any], number: Quantised | None, *, depthwise: bool
     ) -> tuple[Value, Value]:
         """(out, in per group, frames, bands) weights and (out,) bias as TFLite has them."""
-        laid = weights.transpose((1, 2, 3, 0) if depthwise else (0, 2, 3, 1))
+        order = (1, 2, 3, 0) if depthwise else (0, 2, 3, 1)
         if number is None:
-            whole = self.file.constant(laid.astype(np.float32), name=f"{name}/weights")
-            return whole, self.file.constant(bias.astype(np.float32))
-        scales = weight_scales(torch.from_numpy(weights)).numpy()
-        # a bias far larger than the weights of its channel would not fit its 32 bits
-        scales = np.maximum(scales, np.abs(bias) / (number.scale[0] * 2.0**30))
-        along = scales if depthwise else scales[:, None, None, None]
-        rounded = np.clip(np.rint(laid / along), -127, 127).astype(np.int8)
-        steps = number.scale[0] * scales
+            laid = weights.transpose(order).astype(np.float32)
+            return self.file.constant(laid, name=f"{name}/weights"), self.file.constant(bias.astype(np.float32))
+        whole = rounded(weights, bias, number.scale[0])
+        of_weights = Quantised(tuple(whole.scales), 0, 3 if depthwise else 0)
+        of_bias = Quantised(tuple(number.scale[0] * whole.scales))
         return (
-            self.file.constant(rounded, Quantised(tuple(scales), 0, 3 if depthwise else 0), f"{name}/weights"),
-            self.file.constant(np.rint(bias / steps).astype(np.int32), Quantised(tuple(steps))),
+            self.file.constant(whole.weights.transpose(order), of_weights, f"{name}/weights"),
+            self.file.constant(whole.bias, of_bias),
         )
 
 
