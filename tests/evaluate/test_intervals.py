@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wakewright.evaluate.intervals import poisson_interval, rate_interval, share_interval
+from wakewright.evaluate.intervals import (
+    Interval,
+    difference_interval,
+    poisson_interval,
+    rate_interval,
+    share_interval,
+)
 
 
 @pytest.mark.parametrize(
@@ -70,3 +76,19 @@ def test_intervals_hold_what_was_counted(count: int, more: int) -> None:
     assert low <= count / (count + more) <= high
     low, high = poisson_interval(count)
     assert low <= count <= high
+
+
+def test_a_difference_of_two_shares_against_a_published_one() -> None:
+    """Newcombe 1998 (Statistics in Medicine 17, 873), table II, 56 of 70 less 48 of 80 by Wilson's intervals."""
+    first, second = 48 / 80, 56 / 70
+    found = difference_interval(first, Interval(0.4904, 0.7000), second, Interval(0.6918, 0.8774))
+    assert found == pytest.approx((0.0524, 0.3339), abs=2e-3)
+
+
+@given(st.integers(0, 40), st.integers(0, 40))
+def test_a_difference_turned_round_is_its_negative_and_lies_in_its_interval(one: int, two: int) -> None:
+    ends = [share_interval(count, 40) for count in (one, two)]
+    low, high = difference_interval(one / 40, ends[0], two / 40, ends[1])
+    back = difference_interval(two / 40, ends[1], one / 40, ends[0])
+    assert back == pytest.approx((-high, -low))
+    assert low <= (two - one) / 40 <= high

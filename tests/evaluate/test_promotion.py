@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from wakewright.apps.cli import main
 from wakewright.core.audio import write_wav
-from wakewright.core.errors import InputError
+from wakewright.core.errors import InputError, RunError
 from wakewright.core.manifest import Manifest
 from wakewright.core.material import Mined as Settings
-from wakewright.core.mined import Found, Label, Mined
+from wakewright.core.mined import ELSEWHERE, Found, Label, Mined, elsewhere, remember
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
-from wakewright.evaluate.promotion import _remarks, captured, compare, read_decision, row
-from wakewright.evaluate.result import Condition, Curve, Point, Result, Silence, rate, share, write_result
+from wakewright.evaluate.captured import Captured, captured
+from wakewright.evaluate.promotion import _remarks, compare, read_decision, row
+from wakewright.evaluate.result import (
+    Breakdown,
+    Condition,
+    Curve,
+    Group,
+    Point,
+    Result,
+    Silence,
+    rate,
+    read_result,
+    share,
+    write_result,
+)
 
 
 @pytest.mark.parametrize(
@@ -110,21 +127,112 @@ def test_everything_labelled_by_any_run_of_the_phrase_is_replayed_once(tmp_path:
     say(third.folder / "mined", "phrase", 4)
     say(other.folder / "mined", "negative", 9)
     found = captured(one, two)
-    assert {int(name, 16): label for name, (_, label) in found.items()} == {
+    assert {int(name, 16): label for name, (_, label) in found.labelled.items()} == {
         1: "negative", 2: "negative", 3: "negative", 4: "phrase",
     }  # fmt: skip
-    assert all(path.is_file() for path, _ in found.values())
+    assert all(path.is_file() for path, _ in found.labelled.values())
     say(two.folder / "mined", None, 5)
-    assert len(captured(one, two)) == 4, "what has no label says nothing"
+    assert len(captured(one, two).labelled) == 4, "what has no label says nothing"
     say(two.folder / "mined", "negative", 6, seconds=0.1)
-    assert len(captured(one, two)) == 4, "too short to be judged"
+    assert len(captured(one, two).labelled) == 4, "too short to be judged"
     gone = Run(two.folder, two.recipe.model_copy(update={"mined": Settings(paths=(str(tmp_path / "gone"),))}))
-    assert len(captured(one, gone)) == 3
+    assert len(captured(one, gone).labelled) == 3
     for run in (one, gone):
         Manifest().write(run.folder / "manifest-test.jsonl")
-    remarks = list(_remarks(one, gone, []))
-    assert remarks[0] == f"{tmp_path / 'gone'} is gone: what was captured there was not replayed."
-    assert remarks[1].startswith("Nothing captured has a label")
+    remarks = list(_remarks(one, gone, captured(one, gone)))
+    assert remarks == [f"{tmp_path / 'gone'} is gone: what was captured there was not replayed."]
+    (nothing,) = _remarks(one, gone, Captured({}, {}, ()))
+    assert nothing.startswith("Nothing captured has a label")
     say(two.folder / "mined", "negative", 4)
     with pytest.raises(InputError, match="a sound has two labels"):
         captured(one, two)
+
+
+def with_speaker(run: Run, missed: int) -> Run:
+    """Of the sixteen words of the condition "clean" a speaker, whom no table shows, says twelve."""
+    table = Breakdown("speaker", (), 1, "clean", unshown=(Group("ann", share(missed, 12)),))
+    result = read_result(run.folder / "eval" / "result.json")
+    write_result(run.folder / "eval" / "result.json", dataclasses.replace(result, breakdowns=(table,)))
+    return run
+
+
+def test_a_speaker_who_is_missed_now_keeps_a_run_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, fresh, alike = (
+        with_speaker(run_measured(tmp_path, seed, {"clean": 16}, {"speech": 0.14}), missed)
+        for seed, missed in ((1, 0), (2, 9), (3, 3))
+    )
+    decision = compare(old, fresh)
+    assert decision.worse == ("clean: speaker ann",)
+    assert not any(one.worse for one in decision.rows), "nine of twelve are none of the whole, as it was measured"
+    assert read_decision(fresh) == decision
+    assert main(["promote", str(fresh.folder), "--over", str(old.folder)]) == 1
+    told = capsys.readouterr().out
+    assert "1 compared, 1 worse (their difference lies above 0 with its 95.000 % interval)" in told
+    assert "clean: speaker ann: 0, then 9 of 12 missed, " in told
+    assert "not promoted: worse in clean: speaker ann" in told
+    assert compare(old, alike).promoted
+
+
+@pytest.fixture
+def heard(exported: dict[str, Path], tmp_path: Path) -> tuple[Run, Run]:
+    """Two runs of a phrase: one never wakes, the other always does."""
+    runs = []
+    for seed, threshold in ((1, 1.0), (2, 0.0)):
+        run = run_measured(tmp_path / "runs", seed, {"clean": 16}, {"speech": 0.14})
+        Manifest().write(run.folder / "manifest-train.jsonl")
+        for path in exported["mixednet"].glob("model.*"):
+            shutil.copy(path, run.folder)
+        about = json.loads((exported["mixednet"] / "metadata.json").read_bytes())
+        run.metadata_path.write_text(json.dumps(about | {"threshold": threshold}), encoding="utf-8")
+        runs.append(run)
+    return runs[0], runs[1]
+
+
+def test_what_has_no_label_is_heard_and_told_and_decides_nothing(
+    heard: tuple[Run, Run], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deaf, eager = heard
+    say(deaf.folder / "mined", None, *range(1, 9))
+    assert not captured(deaf, eager).labelled
+    decision = compare(deaf, eager, workers=1)
+    assert decision.promoted
+    assert decision.unlabelled is not None
+    assert dataclasses.astuple(decision.unlabelled) == pytest.approx((8, 16 / 3600, 0, 8))
+    assert read_decision(eager) == decision
+    assert main(["promote", str(eager.folder), "--over", str(deaf.folder), "--workers", "1"]) == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert "of 8 sounds (0.00 h) the old run wakes at 0 (0 per hour of it), the new one at 8 (1800 per hour" in told
+    Mined(deaf.folder / "mined").label([f"{1:016x}"], "negative", "heard")
+    found = captured(deaf, eager)
+    assert (len(found.labelled), len(found.unlabelled)) == (1, 7)
+    decision = compare(deaf, eager, workers=1)
+    assert decision.worse == ("mined, not the phrase, not learnt by it",)
+
+
+def test_what_was_mined_into_another_folder_is_replayed_while_it_is_there(
+    heard: tuple[Run, Run], tmp_path: Path
+) -> None:
+    deaf, eager = heard
+    third = Run.create(Recipe(phrase="hey katya", seed=3), tmp_path / "runs")
+    sound = tmp_path / "hiss.wav"
+    write_wav(sound, np.random.default_rng(1).normal(0, 0.01, 5 * 16_000).astype(np.float32))
+    about = json.loads(eager.metadata_path.read_bytes())
+    eager.metadata_path.write_text(json.dumps(about | {"threshold": 1e-6}), encoding="utf-8")
+    disk = tmp_path / "disk"
+    assert main(["mine", str(eager.folder), str(sound), "--out", str(disk), "--workers", "1"]) == 0
+    assert main(["mine", str(eager.folder), str(sound), "--out", str(disk), "--workers", "1"]) == 0
+    assert elsewhere(eager.folder) == [disk]
+    assert main(["mine", str(eager.folder), str(sound), "--workers", "1"]) == 0
+    assert elsewhere(eager.folder) == [disk], "its own folder needs no note"
+    shutil.rmtree(eager.folder / "mined")
+    found = captured(deaf, third)
+    assert {path.parents[1] for path, _ in found.unlabelled.values()} == {disk}
+    (tmp_path / "quiet").mkdir()
+    (tmp_path / "quiet" / "journal.jsonl").write_text("", encoding="utf-8")
+    remember(third.folder, tmp_path / "quiet")
+    assert captured(deaf, third).gone == (), "where nothing was found nothing is gone"
+    disk.rename(tmp_path / "another name")
+    assert captured(deaf, third).gone == (disk,)
+    (third.folder / ELSEWHERE).write_text("[]\n", encoding="utf-8")
+    with pytest.raises(RunError, match=r"mined-elsewhere\.jsonl is damaged"):
+        captured(deaf, third)

@@ -6,7 +6,7 @@
     phrase.txt       paths of the sounds that hold the phrase after all
     journal.jsonl    one line per block of audio that was searched
 
-It lies at `RUN/mined/` unless another place was named.
+It lies at `RUN/mined/` unless another place was named; `RUN/mined-elsewhere.jsonl` then says where.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ FoundKind = Literal["false_accept", "near_miss"]
 Label = Literal["negative", "phrase"]
 """negative: not the phrase, a confirmed hard negative; phrase: somebody says it."""
 LABELS: tuple[Label, ...] = get_args(Label)
+
+ELSEWHERE = "mined-elsewhere.jsonl"
+"""In a run: the folders besides its own that what it stumbled over was put into, one on each line."""
 
 _OURS = re.compile(r"[0-9a-f]{16}\.wav")
 
@@ -172,3 +175,21 @@ class Mined:
     def note_block(self, **values: Any) -> None:
         """Note that a block was searched. Call it last, when everything found in it is on disk."""
         append_line(self.folder / "journal.jsonl", values)
+
+
+def remember(run: Path, folder: Path) -> None:
+    """Note in the run's folder that it mines into `folder`, unless that is its own or noted already."""
+    folder = folder.resolve()
+    if folder != (run / "mined").resolve() and folder not in elsewhere(run):
+        append_line(run / ELSEWHERE, {"folder": str(folder)})
+
+
+def elsewhere(run: Path) -> list[Path]:
+    """The folders besides its own that a run has mined into, there or gone. Raises RunError for a damaged list."""
+    path = run / ELSEWHERE
+    try:
+        return [Path(line["folder"]) for line in read_lines(path)]
+    except (ValueError, TypeError, KeyError) as error:
+        raise RunError(
+            f"{path} is damaged", got=str(error), do="remove it, and mine again into the folders it named"
+        ) from error

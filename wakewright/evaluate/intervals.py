@@ -4,6 +4,9 @@ Rates per hour carry Garwood's interval (F. Garwood, "Fiducial limits for the Po
 28, 1936). Shares carry that of Clopper and Pearson ("The use of confidence or fiducial limits", Biometrika 26,
 1934). Both are exact: they cover the truth at least 95 % of the time, so they are a little wide, never too narrow.
 Wilson's interval is tighter but covers less than it says near 0 and 1, which is where wake words live.
+
+Differences carry the interval that follows from those of the two figures (G. Y. Zou and A. Donner, "Construction of
+confidence limits about effect measures", Statistics in Medicine 27, 2008).
 """
 
 from __future__ import annotations
@@ -100,3 +103,15 @@ def share_interval(count: int, total: int, level: float = LEVEL) -> Interval:
     if count < total:
         high = _bisect(lambda p: at_least(count + 1, p), 1.0 - tail, count / total or 1e-300, 1.0 - 1e-16)
     return Interval(low, high)
+
+
+def difference_interval(first: float, around_first: Interval, second: float, around_second: Interval) -> Interval:
+    """Interval of `second - first`, from both figures and their intervals of one level.
+
+    Right for two that are independent; figures of the same recordings go up and down together, for which it is wider
+    than it need be.
+    """
+    change = second - first
+    low = math.hypot(second - around_second.low, around_first.high - first)
+    high = math.hypot(around_second.high - second, first - around_first.low)
+    return Interval(change - low, change + high)

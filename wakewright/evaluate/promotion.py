@@ -1,30 +1,33 @@
 """Whether a run may take another's place: both are held against everything that was ever captured, and measured.
 
-A group is worse when the new figure lies above the upper end of the 95 % interval of the old one. One group that is
-worse keeps the new run out. Groups that only one of the two was measured on say nothing, nor do those of other
+A whole figure (a condition, a kind of sound, what was captured) is worse when the new one lies above the upper end of
+the 95 % interval of the old one. The groups within a condition (speakers, voices, rooms, levels) are many, and by
+chance some of many look worse: one of them is worse when the difference of both figures lies above 0 with its
+interval, which is as wide as Bonferroni's correction for their number asks. One figure or group that is worse keeps
+the new run out. What only one of the two was measured on says nothing, nor does what was measured on other
 recordings: where nothing else is left, the runs are not compared.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic import TypeAdapter
+
 from wakewright.core import record
-from wakewright.core.audio import load
-from wakewright.core.engine import map_processes
 from wakewright.core.errors import InputError, RunError
 from wakewright.core.files import write_json
 from wakewright.core.manifest import Manifest
-from wakewright.core.mined import Label, Mined
+from wakewright.core.mined import LABELS
 from wakewright.core.progress import Progress
 from wakewright.core.run import Run
-from wakewright.detect.judge import SHORTEST_S, Judge
+from wakewright.evaluate.captured import Captured, captured, replay
+from wakewright.evaluate.groups import GroupRow, compare_groups
 from wakewright.evaluate.intervals import rate_interval, share_interval
 from wakewright.evaluate.result import Result, read_result
 
@@ -66,6 +69,20 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
+class Unlabelled:
+    """Captured sounds of which nobody has said what they are, and how many of them each run wakes at.
+
+    They decide nothing: some may be the phrase, and they were kept for having stirred a run, most often the old one.
+    """
+
+    sounds: int
+    hours: float
+    """Length of all of them together."""
+    old_woken: int
+    woken: int
+
+
+@dataclasses.dataclass(frozen=True)
 class Decision:
     """What came of it."""
 
@@ -75,11 +92,16 @@ class Decision:
     rows: tuple[Row, ...]
     remarks: tuple[str, ...]
     """What to know before trusting it."""
+    groups: tuple[GroupRow, ...] = ()
+    """The groups within the conditions, the largest change for the worse first."""
+    unlabelled: Unlabelled | None = None
+    """None where everything captured has a label."""
 
     @property
     def worse(self) -> tuple[str, ...]:
-        """Groups in which the new run is worse."""
-        return tuple(row.group for row in self.rows if row.worse)
+        """Figures and groups in which the new run is worse."""
+        whole = [row.group for row in self.rows if row.worse]
+        return (*whole, *(row.group for row in self.groups if row.worse))
 
     @property
     def promoted(self) -> bool:
@@ -96,55 +118,6 @@ def row(group: str, unit: str, old: tuple[int, float], new: tuple[int, float]) -
     return Row(group, unit, *old, *new, low, high, new[0] / new[1] > high)
 
 
-def _phrase_of(run: Run) -> Path:
-    return run.folder.parent
-
-
-def captured(old: Run, new: Run) -> dict[str, tuple[Path, Label]]:
-    """{ID: sound and label} of everything labelled in the runs beside both, and in the folders they learnt from.
-
-    Raises InputError for a sound that has two labels.
-    """
-    folders = {path.parent for run in (old, new) for path in _phrase_of(run).glob("*/mined/found.jsonl")}
-    folders |= {mined.folder for path in _named(old, new) if (mined := Mined.at(path)) is not None}
-    found: dict[str, tuple[Path, Label]] = {}
-    for folder in sorted({folder.resolve() for folder in folders}):
-        mined = Mined(folder)
-        labels = mined.labels()
-        for one in mined.found():
-            label = labels.get(one.id)
-            if label is None or one.seconds < SHORTEST_S:
-                continue
-            if found.setdefault(one.id, (mined.sound(one), label))[1] != label:
-                raise InputError(
-                    "a sound has two labels",
-                    got=f"{mined.sound(one)} and {found[one.id][0]}",
-                    do="label both alike: wakewright review DIR --label FILE",
-                )
-    return found
-
-
-def _named(old: Run, new: Run) -> list[str]:
-    """The mined folders that the two have learnt from."""
-    return list(dict.fromkeys(path for run in (old, new) if run.recipe.mined for path in run.recipe.mined.paths))
-
-
-@functools.lru_cache(maxsize=2)
-def _judge(folder: str) -> Judge:
-    return Judge.load(folder)
-
-
-def _accepts(path: str, *, folder: str) -> bool:
-    return _judge(folder).verify(load(path)).prediction
-
-
-def replay(run: Run, sounds: Sequence[Path], workers: int, progress: Progress) -> list[bool]:
-    """Whether the detector of the run wakes at each sound, by itself with quiet around it, at its own threshold."""
-    work = functools.partial(_accepts, folder=str(run.folder))
-    with progress.stage(f"replay {run.folder.name}", len(sounds), "sounds") as bar:
-        return list(map_processes(work, map(str, sounds), workers=workers, chunk=8, progress_bar=bar))
-
-
 def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None = None) -> Decision:
     """Hold two runs of one phrase against each other, and store the decision in the new one.
 
@@ -159,17 +132,24 @@ def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None =
             got=f"{old.recipe.phrase!r} and {new.recipe.phrase!r}",
             do="name runs of one phrase",
         )
-    results = [read_result(run.require("eval/result.json")) for run in (old, new)]
-    measured, others = _of_one_material(_measured(*results))
+    before, now = (read_result(run.require("eval/result.json")) for run in (old, new))
+    measured, others = _of_one_material(_measured(before, now))
     if not measured:
         raise InputError(
             "the runs were not measured alike",
-            got="; ".join(", ".join(c.name for c in result.conditions) for result in results),
+            got="; ".join(", ".join(c.name for c in result.conditions) for result in (before, now)),
             do="measure both on the same sound: wakewright evaluate RUN --speech DIR",
         )
-    rows = [*measured, *_captured(old, new, workers, progress or Progress())]
+    groups, unlike = compare_groups(before, now, [one.group for one in measured if one.unit == "missed"])
+    found = captured(old, new)
+    again, unlabelled = _replayed(old, new, found, workers, progress or Progress())
     decision = Decision(
-        str(old.folder), str(new.folder), tuple(rows), (*_of_others(others), *_remarks(old, new, rows))
+        str(old.folder),
+        str(new.folder),
+        (*measured, *again),
+        (*_of_others(others), *unlike, *_remarks(old, new, found)),
+        groups,
+        unlabelled,
     )
     write_json(
         new.folder / NAME,
@@ -241,43 +221,48 @@ def _both(old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterable[tuple[
     return ((name, value, new[name]) for name, value in old.items() if name in new)
 
 
-def _captured(old: Run, new: Run, workers: int, progress: Progress) -> list[Row]:
-    """Everything that was captured, by label, and by whether the new run has learnt it."""
-    found = captured(old, new)
-    if not found:
-        return []
+def _replayed(
+    old: Run, new: Run, found: Captured, workers: int, progress: Progress
+) -> tuple[list[Row], Unlabelled | None]:
+    """Everything that was captured: by label, and by whether the new run has learnt it; and what has no label."""
+    sounds = {i: path for i, (path, _) in (found.labelled | found.unlabelled).items()}
+    if not sounds:
+        return [], None
+    wakes = [
+        dict(zip(sounds, replay(run, list(sounds.values()), workers, progress), strict=True)) for run in (old, new)
+    ]
     learnt = {Path(clip.path).stem for clip in _trained_on(new).of("hard_negative")}
-    sounds = [path for path, _ in found.values()]
-    wakes = [dict(zip(found, replay(run, sounds, workers, progress), strict=True)) for run in (old, new)]
+    negatives, phrases = ([i for i, (_, of) in found.labelled.items() if of == label] for label in LABELS)
     groups = {
-        "mined, not the phrase, learnt by the new run": [
-            i for i, (_, label) in found.items() if label == "negative" and i in learnt
-        ],
-        "mined, not the phrase, not learnt by it": [
-            i for i, (_, label) in found.items() if label == "negative" and i not in learnt
-        ],
+        "mined, not the phrase, learnt by the new run": [i for i in negatives if i in learnt],
+        "mined, not the phrase, not learnt by it": [i for i in negatives if i not in learnt],
     }
     rows = [
         row(name, "woken", *((sum(woke[i] for i in ids), len(ids)) for woke in wakes)) for name, ids in groups.items()
     ]
-    phrases = [i for i, (_, label) in found.items() if label == "phrase"]
     missed = ((sum(not woke[i] for i in phrases), len(phrases)) for woke in wakes)
     rows.append(row("mined, the phrase after all", "missed", *missed))
-    return [one for one in rows if one is not None]
+    return [one for one in rows if one is not None], _unlabelled(found, wakes)
+
+
+def _unlabelled(found: Captured, wakes: Sequence[Mapping[str, bool]]) -> Unlabelled | None:
+    if not found.unlabelled:
+        return None
+    hours = sum(seconds for _, seconds in found.unlabelled.values()) / 3600
+    return Unlabelled(len(found.unlabelled), hours, *(sum(woke[i] for i in found.unlabelled) for woke in wakes))
 
 
 def _trained_on(run: Run) -> Manifest:
     return Manifest.read(run.require("manifest-train.jsonl"))
 
 
-def _remarks(old: Run, new: Run, rows: Sequence[Row]) -> Iterable[str]:
+def _remarks(old: Run, new: Run, found: Captured) -> Iterable[str]:
     tests = [Manifest.read(run.require("manifest-test.jsonl")) for run in (old, new)]
     if tests[0].fingerprint() != tests[1].fingerprint():
         yield "The two test parts are not the same clips: voices, recordings or the version differ."
-    for path in _named(old, new):
-        if Mined.at(path) is None:
-            yield f"{path} is gone: what was captured there was not replayed."
-    if not any(one.group.startswith("mined") for one in rows):
+    for path in found.gone:
+        yield f"{path} is gone: what was captured there was not replayed."
+    if not found.labelled:
         yield "Nothing captured has a label, so what a home sounds like was not replayed."
 
 
@@ -288,7 +273,7 @@ def read_decision(run: Run) -> Decision | None:
         return None
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        rows = tuple(Row(**one) for one in stored["rows"])
-        return Decision(stored["old"], stored["new"], rows, tuple(stored["remarks"]))
+        known = TypeAdapter(Decision)
+        return known.validate_python({field.name: stored[field.name] for field in dataclasses.fields(Decision)})
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged", got=repr(error), do="promote again") from error

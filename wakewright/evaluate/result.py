@@ -126,6 +126,8 @@ class Breakdown:
     """Misses in all of those together."""
     note: str = ""
     """Who says it."""
+    unshown: tuple[Group, ...] = ()
+    """Of the groups not shown those that were kept, for runs to be held against each other."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -44,7 +44,7 @@ def mine(
     from wakewright.core.current import chosen
     from wakewright.core.errors import RunError
     from wakewright.core.lock import exclusive, holder
-    from wakewright.core.mined import Mined
+    from wakewright.core.mined import Mined, remember
     from wakewright.evaluate import mine as search
     from wakewright.evaluate.sources import material
 
@@ -64,6 +64,10 @@ def mine(
                 got=f"process {holder(lock) or 'unknown'} mines into it",
                 do="wait until it ends, or name another folder with --out",
             )
+        if (
+            folder / "record.json"
+        ).is_file():  # before anything is found, so that a kill leaves no folder that nobody knows of
+            remember(folder, mined.folder)
         try:
             totals = search.mine(
                 wanted,

@@ -22,7 +22,7 @@ def promote(
 ) -> None:
     """Hold a run against the one in use, and take it into use if no group is worse beyond its interval.
 
-    Both hear everything that was mined and labelled, at their own thresholds, and their measurements are compared.
+    Both hear everything that was mined, at their own thresholds, and their measurements are compared, group by group.
     Ends with status 1 when the run is not taken.
     """
     from wakewright.core import current
@@ -69,8 +69,34 @@ def _tell(decision: Decision) -> None:
         new = f"{_figure(row, row.new)}, {_count(row.count, row.total)}"
         table.add_row(row.group, row.unit, old, new, "worse" if row.worse else "")
     Console().print(table)
+    _tell_groups(decision)
+    if (heard := decision.unlabelled) is not None:
+        old, new = (f"{count} ({count / heard.hours:.0f} per hour of it)" for count in (heard.old_woken, heard.woken))
+        typer.echo(
+            f"without a label, which decides nothing: of {heard.sounds} sounds ({heard.hours:.2f} h) the old run "
+            f"wakes at {old}, the new one at {new}; to have them count: wakewright review DIR"
+        )
     for remark in decision.remarks:
         typer.echo(remark)
+
+
+def _tell_groups(decision: Decision) -> None:
+    """How many groups were compared, and those that are worse."""
+    if not decision.groups:
+        return
+    from wakewright.evaluate.groups import corrected_level
+
+    worse = [row for row in decision.groups if row.worse]
+    level = 100 * corrected_level(len(decision.groups))
+    typer.echo(
+        f"groups of speakers, voices, rooms, levels: {len(decision.groups)} compared, {len(worse)} worse "
+        f"(their difference lies above 0 with its {level:.3f} % interval)"
+    )
+    for row in worse:
+        typer.echo(
+            f"  {row.group}: {row.old_count}, then {row.count} of {row.total} missed, "
+            f"{100 * row.low:.0f} to {100 * row.high:.0f} points more"
+        )
 
 
 def _figure(row: Row, value: float) -> str:
