@@ -260,6 +260,14 @@ def test_two_runs_are_compared_by_their_evaluations(tmp_path: Path, capsys: pyte
     assert main(["compare", second, first, "--json"]) == 0
     rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert {row["name"]: row["verdict"] for row in rows}["missed, as recorded, at its threshold"] == "worse"
+    assert main(["compare", first, second, "--out", str(tmp_path / "both.html")]) == 0
+    assert capsys.readouterr().out.endswith(f"{tmp_path / 'both.html'}\n")
+    assert "-40.5 points" in (tmp_path / "both.html").read_text(encoding="utf-8")
+    assert main(["compare", first, second, "--json", "--out", str(tmp_path)]) == 0
+    streams = capsys.readouterr()
+    assert all(json.loads(line) for line in streams.out.splitlines())
+    assert streams.err == f"{tmp_path / 'compare.html'}\n"
+    assert (tmp_path / "compare.html").is_file()
     assert main(["compare", first, other]) == 2
     assert "these runs are of two phrases\n  got: 'hey katya' and 'jarvis'" in capsys.readouterr().err
     (Path(first) / "eval" / "result.json").unlink()

@@ -315,7 +315,7 @@ def test_the_licences_of_what_it_learnt_from_are_listed(result: Result) -> None:
     assert backbone_licences(None) == ()
     told = backbone_licences({"recordings": ["CC-BY-4.0 (a corpus)"], "voices": ["flite: BSD-like"], "people": 3})
     assert [one.licence for one in told] == ["CC-BY-4.0 (a corpus)", "flite: BSD-like"]
-    assert "<td>backbone</td><td>CC-BY-4.0 (a corpus)</td>" in html_page(dataclasses.replace(result, licences=told))
+    assert "backbone</th><td>CC-BY-4.0 (a corpus)</td>" in html_page(dataclasses.replace(result, licences=told))
 
 
 def test_no_curve_is_drawn_where_the_sound_is_too_short_for_one() -> None:

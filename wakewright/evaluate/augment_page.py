@@ -15,7 +15,7 @@ from wakewright.core.files import write_text
 from wakewright.core.manifest import Clip
 from wakewright.data.auditions import Audition
 from wakewright.evaluate import picture
-from wakewright.evaluate.page import STYLE
+from wakewright.evaluate.page import document
 
 MORE_STYLE = """
 .pair{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,20rem),1fr));gap:.9rem;margin:.6rem 0 1.2rem}
@@ -30,16 +30,12 @@ def write(found: Iterable[tuple[Clip, Audition]], path: Path, title: str) -> Pat
     for clip, audition in found:
         by_name.setdefault(audition.name, []).append((clip, audition))
     sections = "\n".join(_section(name, mine) for name, mine in by_name.items())
-    write_text(
-        path,
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{escape(title)}: augmentation</title><style>{STYLE}{MORE_STYLE}</style></head>\n<body>\n"
+    lead = (
         f"<h1>{escape(title)}: what training hears</h1>\n"
         '<p class="muted">Left before, right after. Sound is shown from 0 to 8 kHz; the last four are made on the '
-        "40 channels of the micro front end and can be seen alone.</p>\n"
-        f"{sections}\n</body></html>\n",
+        "40 channels of the micro front end and can be seen alone.</p>"
     )
+    write_text(path, document(f"{title}: augmentation", [lead, sections], MORE_STYLE))
     return path
 
 

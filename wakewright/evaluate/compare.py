@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 
+from wakewright.evaluate.intervals import LEVEL, Interval, difference_interval, rate_interval
 from wakewright.evaluate.result import Condition, Rate, Result, Share
-from wakewright.evaluate.wording import delay_text, rate_text, share_text
+from wakewright.evaluate.wording import delay_text, number, rate_text, share_text
 
 DASH = "-"
 """In the place of a figure that is not there."""
@@ -21,6 +23,10 @@ class Line:
     """With its evidence, as the report words it."""
     verdict: str
     """`better` or `worse` for the second where the intervals do not overlap, empty where it may be chance."""
+    difference: str = ""
+    """Second less first with its 95 % interval, in points or per hour; empty where it is not known."""
+    kind: Literal["", "missed", "false accepts"] = ""
+    """What it counts, if anything."""
 
 
 def compare(first: Result, second: Result) -> list[Line]:
@@ -54,17 +60,33 @@ def _missed_at(condition: Condition | None, target: float | None) -> Share | Non
 
 
 def _shares(name: str, first: Share | None, second: Share | None) -> Line:
-    verdict = ""
-    if first and second and first.share is not None and second.share is not None:
-        verdict = _verdict((first.low, first.high), (second.low, second.high))
-    return Line(name, share_text(first) if first else DASH, share_text(second) if second else DASH, verdict)
+    texts = (share_text(first) if first else DASH, share_text(second) if second else DASH)
+    if not first or not second or first.share is None or second.share is None:
+        return Line(name, *texts, "", kind="missed")
+    ends = Interval(first.low, first.high), Interval(second.low, second.high)
+    low, high = difference_interval(first.share, ends[0], second.share, ends[1])
+    told = f"{100 * (second.share - first.share):+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+    return Line(name, *texts, _verdict(*ends), told, "missed")
 
 
 def _rates(name: str, first: Rate | None, second: Rate | None) -> Line:
-    verdict = ""
-    if first and second and first.high is not None and second.high is not None:
-        verdict = _verdict((first.low, first.high), (second.low, second.high))
-    return Line(name, rate_text(first) if first else DASH, rate_text(second) if second else DASH, verdict)
+    texts = (rate_text(first) if first else DASH, rate_text(second) if second else DASH)
+    if not first or not second or first.per_hour is None or second.per_hour is None:
+        return Line(name, *texts, "", kind="false accepts")
+    low, high = difference_interval(first.per_hour, _two_sided(first), second.per_hour, _two_sided(second))
+    change = second.per_hour - first.per_hour
+    told = f"{_signed(change)} per hour ({_signed(low)} to {_signed(high)})"
+    ends = ((one.low, float("inf") if one.high is None else one.high) for one in (first, second))
+    return Line(name, *texts, _verdict(*ends), told, "false accepts")
+
+
+def _two_sided(rate: Rate) -> Interval:
+    """A count of none too with half of the doubt above it, since a difference has two sides."""
+    return rate_interval(rate.count, rate.hours, LEVEL if rate.count else 0.5 * (1 + LEVEL))
+
+
+def _signed(value: float) -> str:
+    return ("-" if value < 0 else "+") + number(abs(value))
 
 
 def _verdict(first: tuple[float, float], second: tuple[float, float]) -> str:

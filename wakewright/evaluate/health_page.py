@@ -14,7 +14,7 @@ from wakewright.core.files import write_text
 from wakewright.data.faults import MEANING, Fault, Finding
 from wakewright.data.health import Health
 from wakewright.data.layouts import SOUNDS
-from wakewright.evaluate.page import STYLE, html_table
+from wakewright.evaluate.page import document, html_table
 from wakewright.evaluate.wording import hours
 
 HEARD = 10
@@ -107,13 +107,7 @@ def html(health: Health, title: str, sounds: dict[str, str]) -> str:
         "<h2>Licences</h2>",
         html_table(["licence", "clips"], ([escape(text or "not known"), f"{n:,}"] for text, n in health.licences)),
     ]
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{name}: health of the recordings</title><style>{STYLE}</style></head>\n<body>\n"
-        + "\n".join(section for section in sections if section)
-        + "\n</body></html>\n"
-    )
+    return document(f"{title}: health of the recordings", sections)
 
 
 def _cards(counts: dict[Fault, int]) -> str:

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Sequence
 from html import escape
 
+from wakewright.evaluate import curves
 from wakewright.evaluate.groups import FEWEST
 from wakewright.evaluate.moment_page import STYLE as MOMENT_STYLE
 from wakewright.evaluate.moment_page import galleries_html
 from wakewright.evaluate.moments import Gallery
 from wakewright.evaluate.result import Breakdown, Condition, Result
-from wakewright.evaluate.svg import Axis, Line, chart, linear_axis, log_axis
+from wakewright.evaluate.svg import Axis, Line, chart, linear_axis
 from wakewright.evaluate.wording import delay_text, hours, rate_text, share_text
 
 NONE = 0.5
@@ -38,7 +39,8 @@ margin:1rem 0}.warn p{margin:.25rem 0}
 table{border-collapse:collapse;width:100%;font-size:.92rem;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.45rem .9rem .45rem 0;border-bottom:1px solid var(--rule);vertical-align:top}
 th{color:var(--muted);font-weight:500}th,td{white-space:nowrap}
-td small{display:block;color:var(--muted)}td:first-child{white-space:normal;min-width:6rem;overflow-wrap:anywhere}
+td small,th small{display:block;color:var(--muted)}caption{text-align:left;color:var(--muted);padding:.2rem 0}
+tbody th{color:inherit;font-weight:inherit;white-space:normal;min-width:6rem;overflow-wrap:anywhere}
 .charts{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,22rem),1fr));gap:1.25rem}
 figure{margin:.5rem 0;min-width:0;max-width:38rem}figcaption{color:var(--muted);font-size:.85rem}
 svg{width:100%;height:auto;display:block}svg text{font-size:12px;fill:var(--muted)}svg .label{fill:var(--ink)}
@@ -77,10 +79,15 @@ def html_page(result: Result, galleries: Sequence[Gallery] = ()) -> str:
         _licences(result),
         _recipe(result.recipe),
     ]
+    return document(f"{result.phrase}: wake word report", sections, MOMENT_STYLE)
+
+
+def document(title: str, sections: Iterable[str], more_style: str = "") -> str:
+    """A page of these sections, which are HTML; empty ones are left out. The title is escaped."""
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<title>{phrase}: wake word report</title><style>{STYLE}{MOMENT_STYLE}</style></head>\n<body>\n"
+        f"<title>{escape(title)}</title><style>{STYLE}{more_style}</style></head>\n<body>\n"
         + "\n".join(section for section in sections if section)
         + "\n</body></html>\n"
     )
@@ -92,17 +99,21 @@ def _split(text: str) -> tuple[str, str]:
     return head, rest.removesuffix(")")
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """A figure with its evidence below."""
     head, rest = _split(text)
     return f"{escape(head)}<small>{escape(rest)}</small>" if rest else escape(head)
 
 
-def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Cells are HTML already; the header is not."""
-    head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
-    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+def html_table(header: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
+    """Cells are HTML already; header and caption are not. The first cell of a row names it to a screen reader."""
+    head = "".join(f'<th scope="col">{escape(name)}</th>' if name else "<td></td>" for name in header)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>' + "".join(f"<td>{one}</td>" for one in rest) + "</tr>"
+        for first, *rest in rows
+    )
+    named = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f'<div class="wide"><table>{named}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
 def _cards(result: Result) -> str:
@@ -140,7 +151,7 @@ def _conditions(result: Result) -> str:
     targets = [point.target_fa_per_hour for point in result.conditions[0].points]
     rows, quality = [], []
     for c in result.conditions:
-        rows.append([escape(c.name), *(_cell(share_text(point.missed)) for point in (c.chosen, *c.points))])
+        rows.append([escape(c.name), *(cell(share_text(point.missed)) for point in (c.chosen, *c.points))])
         head, rest = _delay(c)
         eer = "–" if c.eer is None else f"{100 * c.eer:.1f} %"
         pauc = "–" if c.pauc is None else f"{c.pauc:.3f}"
@@ -156,7 +167,7 @@ def _conditions(result: Result) -> str:
 
 def _det(result: Result) -> str:
     """The DET curves."""
-    shown = [c for c in result.conditions if len(c.curve.false_accepts) > 2]  # a line needs two points beyond none
+    shown = [c for c in result.conditions if curves.drawable(c)]
     if not shown and not result.conditions:
         return ""
     if not shown:
@@ -166,60 +177,46 @@ def _det(result: Result) -> str:
             f"{heard} without the word hold too few sounds that come near to it. Train without --quick, or give it "
             "background speech.</p>"
         )
-    lines = []
-    for c in shown:
-        x = [count / c.curve.hours for count in c.curve.false_accepts[1:]]
-        y, low, high = ([100 * v for v in values[1:]] for values in (c.curve.frr, c.curve.low, c.curve.high))
-        rate, missed = c.chosen.false_accepts, c.chosen.missed
-        dot = None
-        if rate.count and rate.per_hour and missed.share is not None and rate.per_hour <= x[-1]:
-            dot = (rate.per_hour, 100 * missed.share)
-        lines.append(Line(c.name, x, y, low, high, steps=True, dot=dot))
-    span = shown[0].curve.hours
-    top = max(2.0, *(max(line.high) for line in lines))
-    drawn = chart(
-        lines,
-        log_axis("false accepts per hour", 1.0 / span, max(line.x[-1] for line in lines)),
-        linear_axis("wake words missed, %", 0.0, min(100.0, top * 1.05)),
-        title="DET curve: wake words missed against false accepts per hour",
+    drawn = curves.det_chart(
+        {c.name: c for c in shown}, "DET curve: wake words missed against false accepts per hour"
     )
-    return (
-        f"<h2>Misses against false accepts</h2>{drawn}"
-        f'<p class="muted">{hours(span)} without the word; peaks within 2 s count once. The axis starts at one in '
-        f"{hours(span)}: less cannot be told apart. Bands: 95 % bootstrap. Dot: at the calibrated "
-        "threshold, unless it let nothing through.</p>"
-    )
+    return f'<h2>Misses against false accepts</h2>{drawn}<p class="muted">{curves.note(shown)}</p>'
 
 
 def _silences(result: Result) -> str:
     """False accepts by kind of sound."""
-    rows = [[escape(s.name), _cell(rate_text(s.false_accepts)), hours(s.real_hours)] for s in result.silences]
+    rows = [[escape(s.name), cell(rate_text(s.false_accepts)), hours(s.real_hours)] for s in result.silences]
     return "<h2>False accepts</h2>" + html_table(["", "at the threshold", "real recordings"], rows)
 
 
 def _thresholds(result: Result) -> str:
     """What other thresholds would have done."""
+    if result.thresholds is None:
+        return ""
+    return (
+        "<h2>Other thresholds</h2>"
+        + thresholds_table(result)
+        + '<p class="muted">On the sound of the figures above. Intervals are of one threshold named beforehand: a '
+        "threshold picked here because it looks best will do a little worse.</p>"
+    )
+
+
+def thresholds_table(result: Result, caption: str = "") -> str:
+    """The table of it; "" for an evaluation without."""
     table = result.thresholds
     if table is None:
         return ""
     rows = [
         [
             f"<b>{row.threshold:.3f}</b><small>in use</small>" if row.threshold == result.threshold else number,
-            *(_cell(share_text(missed)) for missed in row.missed),
-            _cell(rate_text(row.false_accepts)),
+            *(cell(share_text(missed)) for missed in row.missed),
+            cell(rate_text(row.false_accepts)),
         ]
         for row in table.rows
         for number in [f"{row.threshold:.4f}".rstrip("0")]
     ]
-    silence = result.silences[0].name
-    return (
-        "<h2>Other thresholds</h2>"
-        + html_table(
-            ["threshold", *(f"missed, {name}" for name in table.conditions), f"false accepts, {silence}"], rows
-        )
-        + '<p class="muted">On the sound of the figures above. Intervals are of one threshold named beforehand: a '
-        "threshold picked here because it looks best will do a little worse.</p>"
-    )
+    header = ["threshold", *(f"missed, {name}" for name in table.conditions)]
+    return html_table([*header, f"false accepts, {result.silences[0].name}"], rows, caption)
 
 
 def _breakdowns(result: Result) -> str:
@@ -239,7 +236,7 @@ def _breakdowns(result: Result) -> str:
 
 
 def _breakdown(table: Breakdown) -> str:
-    rows = [[escape(g.name), _cell(share_text(g.missed))] for g in table.groups]
+    rows = [[escape(g.name), cell(share_text(g.missed))] for g in table.groups]
     told = html_table([table.label, "missed"], rows) if rows else f"<b>{escape(table.label)}</b>"
     notes = []
     if table.left_out:
@@ -255,7 +252,7 @@ def _confusions(result: Result) -> str:
     table = result.confusions
     if table is None:
         return ""
-    rows = [[escape(g.name), _cell(share_text(g.missed))] for g in table.groups]
+    rows = [[escape(g.name), cell(share_text(g.missed))] for g in table.groups]
     told = html_table(["near miss", "wakes it"], rows) if rows else ""
     rest = f"{table.left_out} {'more' if rows else 'near misses'} are not shown: they wake it as seldom, or never."
     more = f'<p class="muted">{rest + " " if table.left_out else ""}{escape(table.note)}</p>'
@@ -266,7 +263,7 @@ def _worst(result: Result) -> str:
     """Who or what woke it."""
     if not result.worst:
         return ""
-    rows = [[escape(s.name), _cell(rate_text(s.false_accepts))] for s in result.worst]
+    rows = [[escape(s.name), cell(rate_text(s.false_accepts))] for s in result.worst]
     return "<h2>Where the false accepts come from</h2>" + html_table(["source", "false accepts"], rows)
 
 
