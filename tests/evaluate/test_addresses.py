@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.server
 import os
+import signal
 import socket
 import struct
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,8 +18,12 @@ import soundfile
 
 from wakewright.core.audio import SAMPLE_RATE
 from wakewright.core.errors import DiskFull, InputError
-from wakewright.evaluate import addresses
-from wakewright.evaluate.addresses import blocks_at
+from wakewright.core.mined import Mined
+from wakewright.core.progress import Progress
+from wakewright.evaluate import addresses, sources
+from wakewright.evaluate.addresses import Ending, blocks_at
+from wakewright.evaluate.mine import Search, mine
+from wakewright.evaluate.sources import Block, material
 
 Answer = Callable[[http.server.BaseHTTPRequestHandler], None]
 SECONDS = 20
@@ -35,7 +41,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """Twenty seconds of noise as files."""
     folder = tmp_path_factory.mktemp("sound")
     sound = 0.1 * np.random.default_rng(1).normal(size=SECONDS * SAMPLE_RATE)
-    for kind in ("wav", "mp3", "flac"):
+    for kind in ("wav", "mp3", "flac", "ogg"):
         soundfile.write(folder / f"a.{kind}", sound, SAMPLE_RATE, format=kind.upper())
     return {path.suffix[1:]: path.read_bytes() for path in folder.iterdir()}
 
@@ -101,7 +107,7 @@ def heard(url: str, said: list[str]) -> tuple[list[float], InputError | None]:
     """Seconds of each block, and how it ended."""
     seconds: list[float] = []
     try:
-        seconds.extend(block.source.seconds for block in blocks_at(url, said.append))
+        seconds.extend(block.source.seconds for block in blocks_at(url, said.append, Ending()))
     except InputError as error:
         return seconds, error
     return seconds, None
@@ -167,7 +173,106 @@ def test_a_disk_that_is_full_is_not_the_addresss_fault(
     folder = disk_of("64k")
     monkeypatch.setattr(addresses.tempfile, "tempdir", str(folder))
     with pytest.raises(DiskFull):
-        list(blocks_at(served(sends(files["flac"], length=len(files["flac"]))), print))
+        list(blocks_at(served(sends(files["flac"], length=len(files["flac"]))), print, Ending()))
+
+
+def test_ogg_is_heard_once_all_of_it_is_here(files: dict[str, bytes], served: Callable[..., str]) -> None:
+    url = served(sends(files["ogg"], length=len(files["ogg"]), kind="audio/ogg"))
+    seconds, error = heard(url, [])
+    assert error is None
+    assert seconds == pytest.approx([SECONDS], abs=0.3)
+
+
+@pytest.mark.parametrize(
+    ("begun", "kind", "told", "do"),
+    [
+        (b"OggS", "application/ogg", "Ogg without a told length, such as a radio's", "record it to a file first"),
+        (b"\xff\xf1P\x80", "audio/aac", "AAC", "record it to a file first"),
+        (b"\x21\x00\x49\x90", "audio/aacp", "audio/aacp", "record it to a file first"),
+        (b"#EXTM3U\n", "audio/x-mpegurl", "a playlist (M3U)", "name an address that stands in it"),
+        (b"[playlist]\n", "audio/x-scpls", "a playlist (PLS)", "name an address that stands in it"),
+    ],
+)
+def test_what_is_not_understood_is_named(
+    begun: bytes, kind: str, told: str, do: str, served: Callable[..., str]
+) -> None:
+    _, error = heard(served(sends(begun + b"." * 200, kind=kind, icy_name="one")), [])
+    assert error is not None
+    assert error.what.endswith("cannot be searched")
+    assert error.got == f"{told}, where WAV, MP3 and FLAC are understood, and Ogg that is not endless"
+    assert error.do.endswith(do)
+
+
+def test_ctrl_c_ends_a_radio_and_what_it_gave_until_then_is_searched(
+    files: dict[str, bytes],
+    served: Callable[..., str],
+    exported: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(addresses, "TIMEOUT_S", 60.0)
+    over, endings = threading.Event(), list[Ending]()
+
+    class Watched(Ending):
+        def __init__(self) -> None:
+            super().__init__()
+            endings.append(self)
+
+    def plays_on(handler: http.server.BaseHTTPRequestHandler) -> None:
+        sends(files["mp3"])(handler)
+        handler.wfile.flush()
+        waited = 0
+        while waited < 30 and not over.wait(0.02):  # until the reader has read all and waits for more
+            waited = waited + 1 if endings[0]._waits else 0
+        os.kill(os.getpid(), signal.SIGINT)
+        over.wait(60)
+
+    monkeypatch.setattr("wakewright.evaluate.mine.Ending", Watched)
+    before = signal.getsignal(signal.SIGINT)
+    mined, wanted = Mined(tmp_path / "mined"), material([served(plays_on)])
+    began = time.monotonic()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            mine(Search.of(exported["mixednet"]), wanted, mined, progress=Progress(quiet=True), say=print)
+    finally:
+        over.set()
+    assert time.monotonic() - began < 50, "it does not wait for the radio"
+    assert sum(line["seconds"] for line in mined.journal()) == pytest.approx(SECONDS, abs=0.3)
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_ctrl_c_during_a_search_waits_for_it_and_a_second_does_not(
+    files: dict[str, bytes], served: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "BLOCK_S", 8.0)
+    said: list[str] = []
+    blocks: list[Block] = []
+
+    def search(url: str, ending: Ending, interrupts: int) -> None:
+        for block in blocks_at(url, said.append, ending):
+            for _ in range(interrupts if not blocks else 0):
+                signal.raise_signal(signal.SIGINT)
+            blocks.append(block)
+
+    url = served(sends(files["mp3"], icy_name="one"))
+    with Ending() as ending, pytest.raises(KeyboardInterrupt):
+        search(url, ending, 1)
+    assert len(blocks) >= 2, "what had come by then"
+    assert blocks[-1].last
+    assert said == [], "it does not connect again"
+    blocks.clear()
+    with Ending() as ending, pytest.raises(KeyboardInterrupt):
+        search(url, ending, 2)
+    assert blocks == []
+
+
+def test_ctrl_c_between_two_connections_ends_it(
+    files: dict[str, bytes], served: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "PAUSE_S", 60.0)
+    monkeypatch.setattr(addresses.time, "sleep", lambda _: signal.raise_signal(signal.SIGINT))
+    with Ending() as ending, pytest.raises(KeyboardInterrupt):
+        list(blocks_at(served(sends(files["mp3"], icy_name="one")), lambda _: None, ending))
 
 
 @pytest.mark.parametrize("kind", ["mp3", "wav", "flac"])
@@ -188,5 +293,5 @@ def test_what_begins_slowly_is_known_all_the_same(
 def test_an_address_that_never_answered_is_not_tried_again(served: Callable[..., str]) -> None:
     said: list[str] = []
     with pytest.raises(InputError, match="cannot be read\n  got: HTTP Error 503"):
-        list(blocks_at(served(refuses), said.append))
+        list(blocks_at(served(refuses), said.append, Ending()))
     assert said == []

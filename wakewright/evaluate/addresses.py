@@ -1,7 +1,7 @@
 """Sound at an address, searched while it comes: recordings on the web, and radio, which is connected to again.
 
 A connection that breaks ends the sound there: what had come is searched, and only then it is told, or the radio
-tried again.
+tried again. Ctrl-C breaks the connection in the same way.
 """
 
 from __future__ import annotations
@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import datetime
 import http.client
+import signal
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from types import FrameType
 
 from wakewright.core.audio import Samples
 from wakewright.core.errors import AudioError, InputError
@@ -30,13 +33,59 @@ BROKEN = (OSError, http.client.HTTPException)
 """What reading from a connection that breaks raises."""
 MP3_TYPES = ("audio/mpeg", "audio/mp3", "audio/x-mpeg", "audio/mpeg3")
 _COPIED = 1 << 16
+UNREAD = {
+    b"OggS": "Ogg without a told length, such as a radio's",
+    b"#EXT": "a playlist (M3U)",
+    b"[pla": "a playlist (PLS)",
+    b"\xff\xf1": "AAC",
+    b"\xff\xf9": "AAC",
+    b"ADIF": "AAC",
+}
+"""What is not understood, by how it begins."""
+
+
+class Ending:
+    """Ctrl-C while an address is searched: waiting for sound ends at once, what is being searched is searched first.
+
+    A second Ctrl-C ends that too. Only the main thread hears of one.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self._waits = False
+
+    def __enter__(self) -> Ending:
+        self._main = threading.current_thread() is threading.main_thread()
+        if self._main:
+            self._before = signal.signal(signal.SIGINT, self._interrupted)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._main:
+            signal.signal(signal.SIGINT, self._before)
+
+    def _interrupted(self, _number: int, _frame: FrameType | None) -> None:
+        again, self.asked = self.asked, True
+        if again or self._waits:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Around a wait. Raises KeyboardInterrupt as soon as, or where already, the end is asked for."""
+        self._waits = True
+        try:
+            if self.asked:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._waits = False
 
 
 class _Connection:
     """What an address sends. Where the connection breaks it ends, and `lost` says how."""
 
-    def __init__(self, answer: http.client.HTTPResponse) -> None:
-        self._answer, self._left, self._again = answer, answer.length, b""
+    def __init__(self, answer: http.client.HTTPResponse, ending: Ending) -> None:
+        self._answer, self._left, self._again, self._ending = answer, answer.length, b"", ending
         self.kind: str = answer.headers.get("Content-Type", "something")
         self.endless = answer.length is None
         """Whether it was not told how much will come."""
@@ -64,7 +113,11 @@ class _Connection:
         if not size or self.lost is not None:
             return b""
         try:
-            found = self._answer.read1(size)
+            with self._ending.waiting():
+                found = self._answer.read1(size)
+        except KeyboardInterrupt:
+            self.lost = "Ctrl-C"
+            return b""
         except BROKEN as error:
             self.lost = str(error) or type(error).__name__
             return b""
@@ -75,21 +128,24 @@ class _Connection:
         return found
 
 
-def blocks_at(url: str, say: Callable[[str], None]) -> Iterator[Block]:
-    """The blocks of what an address gives: WAV and MP3 while they come, endless or not; FLAC once all of it is here.
+def blocks_at(url: str, say: Callable[[str], None], ending: Ending) -> Iterator[Block]:
+    """The blocks of what an address gives; a radio that is lost is said and tried again.
 
-    A radio that is lost is said and tried again. Raises InputError when the address cannot be reached, or no more,
-    or is none of these; AudioError for one that is broken.
+    WAV and MP3 are heard while they come, endless or not; FLAC and Ogg once all of it is here. Raises InputError when
+    the address cannot be reached, or no more, or is none of these; AudioError for one that is broken;
+    KeyboardInterrupt, after the last block of what had come, where the end was asked for.
     """
     fruitless, reached = 0, False
     while True:
         lost = "it ended"
         try:
-            with _connected(url) as coming:
+            with _connected(url, ending) as coming:
                 reached = True
                 for block in _heard(url, coming):
                     fruitless = 0
                     yield block
+            if ending.asked:
+                raise KeyboardInterrupt
             if coming.lost is None and not coming.radio:
                 return
             lost = coming.lost or lost
@@ -104,7 +160,8 @@ def blocks_at(url: str, say: Callable[[str], None]) -> Iterator[Block]:
             raise _gone(url, lost, "search it again when it is back: what was found is kept")
         if fruitless == 1:
             say(f"{url} was lost ({lost}): connecting again")
-        time.sleep(pause(fruitless, PAUSE_S))
+        with ending.waiting():
+            time.sleep(pause(fruitless, PAUSE_S))
 
 
 class _Unreachable(InputError):
@@ -116,31 +173,36 @@ def _gone(url: str, got: str, do: str) -> InputError:
 
 
 @contextlib.contextmanager
-def _connected(url: str) -> Iterator[_Connection]:
+def _connected(url: str, ending: Ending) -> Iterator[_Connection]:
     request = urllib.request.Request(url, headers={"User-Agent": "wakewright"})
     try:
-        answer = urllib.request.urlopen(request, timeout=TIMEOUT_S)
+        with ending.waiting():
+            answer = urllib.request.urlopen(request, timeout=TIMEOUT_S)
     except (*BROKEN, ValueError) as error:
         raise _Unreachable(f"{url} cannot be read", got=str(error), do="check the address") from error
     with answer:
-        yield _Connection(answer)
+        yield _Connection(answer, ending)
 
 
 def _heard(url: str, coming: _Connection) -> Iterator[Block]:
     """The blocks that come until the end, or until the connection is lost."""
     head = coming.head()
     name = f"{url} from {datetime.datetime.now(datetime.UTC).isoformat(timespec='seconds')}"
-    if head == b"fLaC":
+    if head == b"fLaC" or (head == b"OggS" and not coming.endless):
         yield from _fetched(url, coming)
     elif head == b"RIFF":
         yield from live_blocks(name, _until_lost(read_pipe(coming), coming))
     elif is_mp3(head) or coming.kind.split(";")[0].strip().lower() in MP3_TYPES:  # begun in the middle of a frame
         yield from live_blocks(name, _until_lost(read_mp3(coming), coming))
     elif coming.lost is None:
+        known = next((name for begun, name in UNREAD.items() if head.startswith(begun)), coming.kind)
+        playlist = known.startswith("a playlist")
         raise InputError(
             f"{url} cannot be searched",
-            got=f"{coming.kind}, where WAV, MP3 and FLAC are understood",
-            do="name such a stream, or record it to a file first",
+            got=f"{known}, where WAV, MP3 and FLAC are understood, and Ogg that is not endless",
+            do="name an address that stands in it"
+            if playlist
+            else "name such a stream, or record it to a file first",
         )
 
 

@@ -28,7 +28,7 @@ from wakewright.detect import household, metadata
 from wakewright.detect.detector import BEFORE_S, Detector
 from wakewright.detect.judge import SHORTEST_S, Judge
 from wakewright.evaluate import alike
-from wakewright.evaluate.addresses import blocks_at
+from wakewright.evaluate.addresses import Ending, blocks_at
 from wakewright.evaluate.peaks import DEAD_TIME_S, peak_steps
 from wakewright.evaluate.sources import Block, Material, blocks_of
 
@@ -256,8 +256,8 @@ def mine(
 ) -> Totals:
     """Search everything that the folder's journal does not have yet; killed anywhere, the next call goes on.
 
-    Hold the folder while this works (core.lock.exclusive). Raises what map_work raises, DiskFull, and
-    InputError for an address that cannot be searched.
+    Hold the folder while this works (core.lock.exclusive). Raises what map_work raises, DiskFull, InputError for an
+    address that cannot be searched, and KeyboardInterrupt, after what had come from an address was searched.
     """
     key, keeper = search.key(), Keeper(mined, most)
     done = {_where(line) for line in mined.journal() if line["search"] == key}
@@ -287,8 +287,8 @@ def mine(
             bar.advance(round(searched.seconds))
             bar.note(f"{len(keeper.kept)} sounds kept")
     for url in wanted.urls:
-        with (progress or Progress()).stage(f"mine {url}", None, "s") as bar:
-            for block in blocks_at(url, say):
+        with (progress or Progress()).stage(f"mine {url}", None, "s") as bar, Ending() as ending:
+            for block in blocks_at(url, say, ending):
                 if _where(_line(block, key)) not in done:
                     take(work(block))
                 bar.advance(round(block.end_s - block.start_s))
