@@ -11,11 +11,12 @@ import numpy as np
 from wakewright.core.audio import SAMPLE_RATE, Samples, load
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.recipe import Augment, Recipe
-from wakewright.core.recipe_augment import Babble, Codec, Dropouts
+from wakewright.core.recipe_augment import Babble, Codec, Dropouts, Schedule
 from wakewright.data import augment, streams
+from wakewright.data.batches import EARLY_S, LATE_S
 from wakewright.data.changes import Changes
 from wakewright.data.pitch import Pitch
-from wakewright.data.scene import Room
+from wakewright.data.scene import Room, word_bounds
 from wakewright.dsp.frontend import Frames
 from wakewright.dsp.micro import MicroFrontend
 
@@ -48,7 +49,7 @@ FEATURES = {
     "mixup": ("mixup, mixup_labels", "two examples, and their labels, are blended"),
 }
 """What is done to features when a batch is drawn: it can be seen and not heard."""
-NAMES = (*SOUNDS, *FEATURES, "all")
+NAMES = (*SOUNDS, "schedule", "shift", *FEATURES, "all")
 SHARES = {"before": "of the silence before the word", "after": "of that after it"}
 """What a plan calls these are shares."""
 
@@ -127,6 +128,10 @@ def auditions(stage: Stage, clips: Sequence[Clip], names: Sequence[str] = NAMES)
             rng = np.random.default_rng([stage.recipe.seed, number, NAMES.index(name)])
             if name == "all":
                 yield clip, _all(stage, clip, sound, rng)
+            elif name == "schedule":
+                yield from ((clip, one) for one in _scheduled(stage.recipe.augment, around, sound, rng))
+            elif name == "shift":
+                yield clip, _shifted(sound, rng)
             elif name in FEATURES:
                 yield clip, _seen(stage.recipe, around.settings, name, sound, other, rng)
             else:
@@ -140,7 +145,7 @@ def _placed(samples: Samples) -> Samples:
 
 def _transforms(around: streams.Surroundings, names: Sequence[str]) -> dict[str, Any]:
     steps = augment.voice(around.settings).transforms
-    if set(names) - set(FEATURES) - {"all"}:
+    if set(names) & set(SOUNDS):
         steps += around.chain().transforms
     found: dict[str, Any] = {}
     for step in steps:
@@ -156,6 +161,49 @@ def _heard(own: Augment, name: str, transform: Any, sound: Samples, rng: np.rand
     first = settings.split(",")[0]
     on = not first or bool(getattr(own, first))
     return Audition(name, settings, meaning, on, told(plan), sound, transform.apply(sound, plan))
+
+
+def _scheduled(
+    own: Augment, around: streams.Surroundings, sound: Samples, rng: np.random.Generator
+) -> Iterator[Audition]:
+    """The same place of the same background at each level of the schedule, the faintest first."""
+    schedule = own.schedule or Schedule()
+    alone = {"schedule": schedule, "rooms": 0, "babble": None}
+    level_by_level = dataclasses.replace(around, settings=around.settings.model_copy(update=alone), rirs=())
+    seed = int(rng.integers(2**32))
+    for level in range(schedule.levels):
+        chain = level_by_level.chain(level)
+        mix = next(t.transform for t in chain.transforms if isinstance(getattr(t, "transform", None), augment.Mix))
+        plan = mix.draw(np.random.default_rng(seed))
+        first, whole = (100 * schedule.until * part / (schedule.levels - 1) for part in (level - 1, level))
+        when = f"comes in from {first:.0f} to {whole:.0f} % of the steps" if level else "heard from the first step on"
+        yield Audition(
+            "schedule",
+            "schedule, snr_db",
+            "clean to hard: background is faint in the first steps and grows louder",
+            own.schedule is not None,
+            f"level {level + 1} of {schedule.levels}, {when}: {mix.snr_db[0]:.0f} to {mix.snr_db[1]:.0f} dB, "
+            f"here {plan.snr_db:.1f}",
+            sound,
+            mix.apply(sound, plan),
+        )
+
+
+def _shifted(sound: Samples, rng: np.random.Generator) -> Audition:
+    """The clip as a window of a batch may hold it: as much sound, up to some moment around the end of the word."""
+    late = float(rng.uniform(-EARLY_S, LATE_S))
+    end = word_bounds(sound)[1] + round(late * SAMPLE_RATE)
+    window = np.concatenate([np.zeros_like(sound), sound, np.zeros_like(sound)])[end : end + len(sound)]
+    return Audition(
+        "shift",
+        "",
+        "time shift: in a stream words come after pauses of any length, and a window that is to say yes ends at any "
+        "moment around the end of the word, which it holds from its beginning on",
+        True,
+        f"it ends {abs(late):.2f} s {'after' if late >= 0 else 'before'} the end of the word",
+        sound,
+        window,
+    )
 
 
 def told(plan: Any) -> str:

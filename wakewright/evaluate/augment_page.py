@@ -32,8 +32,8 @@ def write(found: Iterable[tuple[Clip, Audition]], path: Path, title: str) -> Pat
     sections = "\n".join(_section(name, mine) for name, mine in by_name.items())
     lead = (
         f"<h1>{escape(title)}: what training hears</h1>\n"
-        '<p class="muted">Left before, right after. Sound is shown from 0 to 8 kHz; the last four are made on the '
-        "40 channels of the micro front end and can be seen alone.</p>"
+        '<p class="muted">Left before, right after. Sound is shown from 0 to 8 kHz; warp, tempo, specaugment and '
+        "mixup are made on the 40 channels of the micro front end and can be seen alone.</p>"
     )
     write_text(path, document(f"{title}: augmentation", [lead, sections], MORE_STYLE))
     return path
