@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,30 @@ def test_import_check_quarantine_and_import_again(recordings: Path, capsys: pyte
     assert "left out, in mine.quarantine.jsonl: 2" in capsys.readouterr().out
 
 
+def test_an_import_says_what_it_took_for_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for i, name in enumerate(("ann/kitchen/1", "ann/bath/1", "bob/1")):
+        hiss(tmp_path / "home" / "positive" / f"{name}.wav", i)
+    for i in range(2):
+        hiss(tmp_path / "home" / "negative" / f"radio-{i}.wav", 10 + i)
+        hiss(tmp_path / "home" / "background" / "street" / f"{i}.wav", 20 + i)
+    assert main(["data", "import", "home", "--workers", "1"]) == 0
+    out = capsys.readouterr().out
+    assert "groups of positive: 2: ann (2), bob (1)\n" in out
+    assert "groups of speech: 2: 2 files, each by itself\n" in out
+    assert "groups of noise" not in out
+    assert "are these others? a folder for each, or --group-by\n" in out
+    assert (
+        "! two groups of positive: one is learnt from, one validated on; the test has synthetic voices alone" in out
+    )
+    assert main(["data", "import", "home", "--workers", "1", "--group-by", "negative={group}-*"]) == 0
+    out = capsys.readouterr().out
+    assert "groups of speech: 1: radio (2)\n" in out
+    assert "! one group of speech: it is learnt from" in out
+    assert {c.speaker for c in Manifest.read("home.jsonl").of("positive")} == {"ann", "bob"}
+    assert main(["data", "check", "home", "--workers", "1", "--group-by", "negative={group}-*"]) == 0
+    assert re.search(r"home: 2 speech, .*, 1 speakers or places", capsys.readouterr().out)
+
+
 def test_recordings_in_formats_that_are_not_read_are_counted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -143,6 +168,8 @@ def test_speakers_in_two_manifests_are_told(tmp_path: Path, capsys: pytest.Captu
         (["import", "mine", "--map", "positive"], "--map takes NAME=VALUE\n  got: positive"),
         (["import", "mine", "--columns", "path=file"], "--columns needs a table\n  got: no --csv"),
         (["import", "mine", "--csv", "none.csv"], "no table at none.csv"),
+        (["import", "mine", "--csv", "none.csv", "--group-by", "{group}"], "--group-by is for folders"),
+        (["check", "empty.jsonl", "--group-by", "{group}"], "--group-by is for folders\n  got: empty.jsonl"),
         (["import", "mine", "--out", "mine"], "mine cannot be written\n  got: a folder"),
         (["check", "nowhere"], "no audio at"),
         (["check", "mine", "--quarantine"], "a quarantine lies beside a manifest\n  got: a folder"),

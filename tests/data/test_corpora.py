@@ -37,6 +37,15 @@ def test_folders_are_speakers_when_there_are_many(tmp_path: Path) -> None:
     assert not {c.speaker for c in train} & {c.speaker for c in validation}
 
 
+def test_the_chapters_of_a_reader_are_the_readers(tmp_path: Path) -> None:
+    """As LibriSpeech lies: a set, its readers, their chapters; what lies above the readers stands for itself."""
+    for name in ("84/1", "84/2", "85/1", "86/1", "87/1"):
+        record(tmp_path / "books" / "clean" / name / "x.flac")
+    loose = record(tmp_path / "books" / "loose.wav")
+    found = scan(Background(speech=(str(tmp_path / "books"),)))
+    assert [c.speaker for c in found] == ["84", "84", "85", "86", "87", str(loose)]
+
+
 def test_files_are_speakers_when_folders_are_few(tmp_path: Path) -> None:
     files = [record(tmp_path / "talk" / folder / f"{i}.wav") for folder in "abc" for i in range(2)]
     found = scan(Background(speech=(str(tmp_path / "talk"),)))

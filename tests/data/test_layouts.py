@@ -22,11 +22,92 @@ def told(found: list[layouts.Found], root: Path) -> dict[str, tuple[str, str]]:
     return {f.path.relative_to(root).as_posix(): (f.kind, f.speaker) for f in found}
 
 
-def test_folders_within_positives_are_speakers_when_there_are_many(tmp_path: Path) -> None:
-    touch(tmp_path, *(f"wake-words/{who}/1.wav" for who in "abcd"), *(f"Negatives/{who}/1.wav" for who in "ab"))
+def who(root: Path, *groups: str, **how: dict[str, str]) -> dict[str, str]:
+    """The group of each file, by its path; "" for a file by itself."""
+    found = layouts.find(root, groups=groups, **how)  # type: ignore[arg-type]
+    return {f.path.relative_to(root).as_posix(): f.speaker.removeprefix(str(f.path)) for f in found}
+
+
+def test_a_folder_below_that_of_a_kind_is_a_person_however_few_there_are(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"wake-words/{who}/{i}.wav" for who in "abc" for i in (1, 2)), "negative/a/1.wav")
     found = told(layouts.find(tmp_path), tmp_path)
-    assert found["wake-words/b/1.wav"] == ("positive", "b")
-    assert found["Negatives/b/1.wav"] == ("speech", str(tmp_path / "Negatives/b/1.wav"))
+    assert found["wake-words/b/1.wav"] == found["wake-words/b/2.wav"] == ("positive", "b")
+    assert found["negative/a/1.wav"] == ("speech", "a"), "the same person, whatever she says"
+
+
+def test_rooms_within_a_person_are_that_persons(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"positive/{who}/{room}/1.wav" for who in ("anna", "bob") for room in ("kitchen", "bath")))
+    touch(tmp_path, "background/speech/carl/den/1.wav", "background/street/1.wav", "background/music/m/1.wav")
+    touch(tmp_path, "train/negative/dora/x/1.wav", "positive/Jose\u0301/1.wav")
+    assert who(tmp_path) == {
+        "positive/anna/kitchen/1.wav": "anna",
+        "positive/anna/bath/1.wav": "anna",
+        "positive/bob/kitchen/1.wav": "bob",
+        "positive/bob/bath/1.wav": "bob",
+        "positive/Jose\u0301/1.wav": "Jos\u00e9",
+        "background/speech/carl/den/1.wav": "carl",
+        "background/street/1.wav": "",
+        "background/music/m/1.wav": "",
+        "train/negative/dora/x/1.wav": "dora",
+    }
+    (tmp_path / "mapped").mkdir()
+    touch(tmp_path / "mapped", "said/anna/kitchen/1.wav", "said/2.wav")
+    assert who(tmp_path / "mapped", mapping={"said": "positive"}) == {
+        "said/anna/kitchen/1.wav": "anna",
+        "said/2.wav": "",
+    }
+    assert set(who(tmp_path / "mapped", mapping={".": "positive"}).values()) == {"said"}
+
+
+def test_a_pattern_says_who_is_heard_where_folders_do_not(tmp_path: Path) -> None:
+    touch(tmp_path, "positive/ann-b-1.wav", "positive/ann-b-2.flac", "positive/bob-1.wav")
+    touch(tmp_path, "negative/books/set/84/c1/1.wav", "negative/books/set/84/c2/1.wav", "negative/books/set/85/1.wav")
+    touch(tmp_path, "negative/radio/1.wav", "negative/radio/2.wav", "background/street/walk3-07.wav")
+    found = who(
+        tmp_path,
+        "positive={group}-*",
+        "negative/books=*/{group}",
+        "negative/radio=file",
+        "background/street={group}-*",
+    )
+    assert found == {
+        "positive/ann-b-1.wav": "ann",
+        "positive/ann-b-2.flac": "ann",
+        "positive/bob-1.wav": "bob",
+        "negative/books/set/84/c1/1.wav": "84",
+        "negative/books/set/84/c2/1.wav": "84",
+        "negative/books/set/85/1.wav": "85",
+        "negative/radio/1.wav": "",
+        "negative/radio/2.wav": "",
+        "background/street/walk3-07.wav": "walk3",
+    }
+    assert set(who(tmp_path, "file").values()) == {""}
+    for_all = who(tmp_path, "{group}", "negative/books/set={group}")
+    assert for_all["background/street/walk3-07.wav"] == "street"
+    assert for_all["positive/bob-1.wav"] == "", "a whole name is a file by itself"
+    assert for_all["negative/books/set/85/1.wav"] == "85", "the innermost folder holds"
+
+
+def test_groups_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
+    touch(tmp_path, "positive/ann-1.wav", "positive/bob.wav", "negative/1.wav")
+    for words, said in (
+        ("{group}-*", r"--group-by \{group\}-\* does not fit every file\n  got: .*, where 1 was looked at"),
+        ("positive={group}-*", "does not fit every file\n  got: .*bob.wav, where bob was looked at"),
+        ("positive=*-*", "--group-by needs {group} once\n  got: positive=\\*-\\*"),
+        ("{group}/{group}", "--group-by needs {group} once"),
+        ("elsewhere={group}", "--group-by names folders without audio\n  got: elsewhere={group}"),
+    ):
+        with pytest.raises(InputError, match=said):
+            layouts.find(tmp_path, groups=[words])
+    with pytest.raises(InputError, match=r"says two things of every folder\n  got: file, \{group\}"):
+        layouts.find(tmp_path, groups=["file", "{group}"])
+    touch(tmp_path / "release", "clips/a.mp3")
+    (tmp_path / "release" / "validated.tsv").write_text(TABLE, encoding="utf-8")
+    with pytest.raises(InputError, match="--group-by is for folders\n  got: the table of Common Voice"):
+        layouts.find(tmp_path / "release", "common-voice", groups=["{group}"])
+    touch(tmp_path / "words", "yes/0a7c_nohash_0.wav")
+    with pytest.raises(InputError, match="--group-by is for folders\n  got: the file names of Speech Commands"):
+        layouts.find(tmp_path / "words", "speech-commands", groups=["{group}"])
 
 
 def test_a_report_among_recordings_hides_its_own_sounds_alone(tmp_path: Path) -> None:

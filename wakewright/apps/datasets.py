@@ -14,7 +14,7 @@ from wakewright.core.errors import InputError
 from wakewright.core.files import one_spelling, write_json
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
-from wakewright.data import health, layouts, quarantine, tables
+from wakewright.data import grouping, health, layouts, quarantine, tables
 from wakewright.data.importing import Imported, clip_of, import_found, journal_of
 from wakewright.detect.judge import Judge
 from wakewright.evaluate import health_page
@@ -38,19 +38,34 @@ class Source:
     """field=column words, separated by commas."""
     phrase: str = ""
     licence: str = ""
+    groups: Sequence[str] = ()
+    """[folder=]pattern words."""
+
+    @property
+    def by_folder(self) -> bool:
+        """Whether folders say who is heard."""
+        return self.table is None and self.layout in ("auto", "folders")
 
 
 def find(source: Source) -> list[layouts.Found]:
     """The recordings of a source. Raises InputError and AudioError as layouts.find and tables.listed do."""
     mapping = _pairs("--map", source.mapping)
     if source.table is not None:
+        layouts.refuse_groups(source.groups, "a table, whose --columns speaker=NAME tells who speaks")
         columns = _pairs("--columns", [word for word in source.columns.split(",") if word])
         return tables.listed(source.folder, source.table, columns, mapping, source.licence)
     if source.columns:
         raise InputError("--columns needs a table", got="no --csv", do="name it with --csv FILE")
     for layout in get_args(layouts.Layout):
         if source.layout == layout:
-            return layouts.find(source.folder, layout, mapping=mapping, phrase=source.phrase, licence=source.licence)
+            return layouts.find(
+                source.folder,
+                layout,
+                mapping=mapping,
+                groups=source.groups,
+                phrase=source.phrase,
+                licence=source.licence,
+            )
     raise InputError(
         "--layout names none that is known",
         got=source.layout,
@@ -94,6 +109,8 @@ def bring_in(source: Source, out: Path | None, workers: int, say: Say) -> Import
     kinds = ", ".join(f"{count:,} {kind.replace('_', ' ')}" for kind, count in sorted(done.counts.items()))
     length = f"{len(done.manifest):,} clips, {done.manifest.seconds / 3600:.2f} h"
     say(f"{out}: {length} ({kinds}); {done.opened:,} files read")
+    for line in grouping.told(done.manifest.clips, source.by_folder):
+        say(line)
     say(f"look whether they are fit: wakewright data check {out}")
     return done
 
@@ -158,6 +175,7 @@ def parts_of(source: Source, report: Path) -> list[health.Part]:
     """
     path = source.folder
     if path.is_file():
+        layouts.refuse_groups(source.groups, f"{path}, a manifest that tells who is heard")
         clips = quarantine.without(Manifest.read(path), quarantine.beside(path))
         if not clips.clips:
             raise InputError(f"{path} has no clip to look at", got="0 clips", do="import a folder first")

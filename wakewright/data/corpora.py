@@ -17,7 +17,7 @@ from wakewright.data.corpus.clips import manifests_in
 from wakewright.data.scene import SILENT
 
 MANY_FOLDERS = 4
-"""From this many innermost folders below a root on, a folder is taken for one speaker (or one room)."""
+"""From this many folders at one depth below a root of background on, each is taken for one speaker (or one room)."""
 OWN = "own recordings"
 """Source of the user's own recordings of the phrase."""
 LONGEST_OWN_S = 10.0
@@ -29,8 +29,8 @@ RECORDINGS = "recordings.jsonl"
 def scan(background: Background) -> Manifest:
     """The background sound that a recipe names: real clips of kind speech, noise, music or rir, sorted by path.
 
-    `source` is the name of the root folder. `speaker` is the innermost folder's name where the tree below the root
-    has at least four of them, else the file itself; noise and music always stand for themselves. Only headers
+    `source` is the name of the root folder. `speaker` is the name of the folder at the first depth below the root
+    that has at least four folders, else the file itself; noise and music always stand for themselves. Only headers
     are read. A corpus that `wakewright data get` fetched tells its own speakers, texts and licence.
     Raises AudioError for a folder without audio and for a file that cannot be read.
     """
@@ -128,7 +128,7 @@ def _scan_root(root: Path, kind: Kind) -> list[Clip]:
     if listings:
         return _fetched(root, kind, listings)
     files = find_audio(root)
-    named = zip(files, speakers(files, kind), strict=True)
+    named = zip(files, speakers(files, root, kind), strict=True)
     return [_clip(file, kind, speaker=speaker, source=name_of(root)) for file, speaker in named]
 
 
@@ -147,13 +147,19 @@ def _fetched(root: Path, kind: Kind, listings: list[Path]) -> list[Clip]:
     return sorted(clips, key=lambda clip: clip.path)
 
 
-def speakers(files: Sequence[Path], kind: Kind) -> list[str]:
-    """Who or what is heard in each file below one root: the innermost folder's name where there are MANY_FOLDERS.
+def speakers(files: Sequence[Path], root: Path, kind: Kind) -> list[str]:
+    """Who or what is heard in each file below one root of background: the folder's name at the first depth with
+    MANY_FOLDERS, so that what lies deeper, such as the chapters of one reader, stays together.
 
-    With fewer folders each file stands for itself, as noise and music always do.
+    With fewer folders at every depth each file stands for itself, as noise and music always do, and what lies above.
     """
-    by_folder = kind not in ("noise", "music") and len({file.parent for file in files}) >= MANY_FOLDERS
-    return [file.parent.name if by_folder else str(file) for file in files]
+    below = [file.relative_to(root).parts[:-1] if root.is_dir() else () for file in files]
+    depths = () if kind in ("noise", "music") else range(1, max(map(len, below), default=0) + 1)
+    depth = next((d for d in depths if len({b[:d] for b in below if len(b) >= d}) >= MANY_FOLDERS), None)
+    return [
+        folders[depth - 1] if depth and len(folders) >= depth else str(file)
+        for file, folders in zip(files, below, strict=True)
+    ]
 
 
 def name_of(root: Path) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import re
-from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -14,7 +13,8 @@ from wakewright.core.audio import find_audio
 from wakewright.core.errors import InputError
 from wakewright.core.files import one_spelling
 from wakewright.core.manifest import Kind, Part
-from wakewright.data.corpora import name_of, speakers
+from wakewright.data.corpora import name_of
+from wakewright.data.grouping import Grouping
 
 Layout = Literal["auto", "folders", "common-voice", "speech-commands"]
 SKIP = "skip"
@@ -85,52 +85,62 @@ def find(
     layout: Layout = "auto",
     *,
     mapping: Mapping[str, str] | None = None,
+    groups: Sequence[str] = (),
     phrase: str = "",
     licence: str = "",
 ) -> list[Found]:
     """Every recording below `folder`, with what it is for, sorted by path; no file is opened but a table.
 
     `mapping` says what folders are, by their path below `folder`, before their names do; that of `.` holds where
-    nothing else does. `phrase` makes the clips of Common Voice and Speech Commands that say it positives. The copies
-    in a report of the health check are left out. Raises InputError for a folder that nothing is known of, AudioError
-    where there is no audio.
+    nothing else does. `groups` say who is heard where folders do not (see `grouping`). `phrase` makes the clips of
+    Common Voice and Speech Commands that say it positives. The copies in a report of the health check are left out.
+    Raises InputError for a folder that nothing is known of, AudioError where there is no audio.
     """
     folder = one_spelling(folder)
-    if layout == "common-voice" or (layout == "auto" and not mapping and (folder / "validated.tsv").is_file()):
+    plain_folders = bool(mapping or groups)  # what is said of folders holds for nothing else
+    if layout == "common-voice" or (layout == "auto" and not plain_folders and (folder / "validated.tsv").is_file()):
         from wakewright.data.tables import common_voice
 
+        refuse_groups(groups, "the table of Common Voice tells who speaks")
         return common_voice(folder, phrase)
     copies = {path.parent / SOUNDS for path in folder.rglob(REPORT)}
     files = [file for file in find_audio(folder) if file.parent not in copies or not _COPY.fullmatch(file.name)]
-    if layout == "speech-commands" or (layout == "auto" and not mapping and _of_speech_commands(folder, files)):
+    if layout == "speech-commands" or (layout == "auto" and not plain_folders and _of_speech_commands(folder, files)):
+        refuse_groups(groups, "the file names of Speech Commands tell who speaks")
         return _speech_commands(folder, files, phrase)
-    return _folders(folder, files, mapping or {}, licence)
+    return _folders(folder, files, mapping or {}, groups, licence)
 
 
-def _folders(folder: Path, files: Sequence[Path], mapping: Mapping[str, str], licence: str) -> list[Found]:
-    wishes = _wishes(mapping)
+def refuse_groups(groups: Sequence[str], told: str) -> None:
+    """Raise InputError where --group-by is given for recordings that tell by themselves who speaks."""
+    if groups:
+        raise InputError("--group-by is for folders", got=told, do="leave it out, or import with --layout folders")
+
+
+def _folders(
+    folder: Path, files: Sequence[Path], mapping: Mapping[str, str], groups: Sequence[str], licence: str
+) -> list[Found]:
+    wishes, grouping = _wishes(mapping), Grouping(groups)
     unused, unknown = set(wishes), set()
-    together: dict[tuple[Part | Literal[""], Kind, Path], list[Path]] = defaultdict(list)
+    found = []
     for file in files:
         below = file.relative_to(folder).parts[:-1]
         part, rest = _part(below)
-        named = len(below) - len(rest) + 1 if _kind(rest) else 0
+        told, inner = _kind(rest)
+        named = len(below) - len(rest) + inner if told else 0
         depth = next((d for d in range(len(below), 0, -1) if "/".join(below[:d]) in wishes), named)
         wish = "/".join(below[:depth]) or "."
         if wish not in wishes and not named:
             unknown.add("/".join(below[: len(below) - len(rest) + 1]) or ".")
             continue
         unused.discard(wish)
-        kind = wishes[wish] if wish in wishes else _kind(rest)
+        kind = wishes.get(wish, told)
         if kind is not None:
-            together[part, kind, folder.joinpath(*below[:depth])].append(file)
+            speaker = grouping.group_of(file, folder, depth, kind)
+            found.append(Found(file, kind, speaker, name_of(folder), licence=licence, part=part))
     if unknown or unused:
         raise _unclear(folder, sorted(unknown), sorted(unused))
-    found = [
-        Found(file, kind, speaker, name_of(folder), licence=licence, part=part)
-        for (part, kind, _), group in together.items()
-        for file, speaker in zip(group, speakers(group, kind), strict=True)
-    ]
+    grouping.refuse_unused(folder)
     return sorted(found, key=lambda f: f.path)
 
 
@@ -149,13 +159,14 @@ def _part(below: Sequence[str]) -> tuple[Part | Literal[""], Sequence[str]]:
     return part, below[1:] if part else below
 
 
-def _kind(below: Sequence[str]) -> Kind | None:
-    """What the names of the folders from the set's root inwards say; speech or music within a background is that."""
+def _kind(below: Sequence[str]) -> tuple[Kind | None, int]:
+    """What the names of the folders from the set's root inwards say, and how many of them until it is said; speech or
+    music within a background is that."""
     kind = KIND_OF.get(plain(below[0])) if below else None
     if kind == "noise":
-        inner = (KIND_OF.get(plain(name)) for name in below[1:])
-        return next((k for k in inner if k in ("speech", "music")), "noise")
-    return kind
+        inner = ((KIND_OF.get(plain(name)), depth) for depth, name in enumerate(below[1:], 2))
+        return next(((k, depth) for k, depth in inner if k in ("speech", "music")), (kind, 1))
+    return kind, 1
 
 
 def _unclear(folder: Path, unknown: Sequence[str], unused: Sequence[str]) -> InputError:
@@ -178,7 +189,7 @@ def _of_speech_commands(folder: Path, files: Sequence[Path]) -> bool:
     other recordings would make all of them other speech."""
     named = [file for file in files if "_nohash_" in file.name]
     others = [file for file in files if plain(_word(folder, file)) != "background_noise"]
-    ours = any(_kind(_part(file.relative_to(folder).parts[:-1])[1]) for file in others)
+    ours = any(_kind(_part(file.relative_to(folder).parts[:-1])[1])[0] for file in others)
     return 2 * len(named) > len(others) and not ours
 
 

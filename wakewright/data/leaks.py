@@ -63,7 +63,8 @@ def refuse(found: Sequence[Leak]) -> None:
         raise RecipeError(
             "what is learnt from would be measured on",
             got=named(found),
-            do="put both of each pair into one part, or leave the parts to wakewright; see: wakewright data check",
+            do="put both of each pair into one part, or leave the parts to wakewright (see: wakewright data check); "
+            "where a folder is no person, import again with --group-by",
         )
 
 

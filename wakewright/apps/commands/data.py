@@ -22,6 +22,14 @@ Mapped = Annotated[
     list[str] | None,
     typer.Option("--map", metavar="FOLDER=KIND", help="What a folder holds; may be given several times."),
 ]
+Grouped = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--group-by",
+        metavar="[FOLDER=]PATTERN",
+        help="Who is heard: {group} in a pattern of the path, as '{group}-*', or FOLDER=file; several times.",
+    ),
+]
 Workers = Annotated[int, typer.Option(min=0, help="Processes; 0 is one per core.")]
 Licence = Annotated[str, typer.Option(metavar="TEXT", help="Licence of recordings whose own is not told.")]
 
@@ -33,6 +41,7 @@ def import_data(
         Path | None, typer.Option(metavar="FILE", help="The manifest; DIR.jsonl here if not given.")
     ] = None,
     mapping: Mapped = None,
+    groups: Grouped = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="CSV, TSV or JSONL that lists them.")] = None,
     columns: Annotated[
         str, typer.Option(metavar="FIELD=COLUMN,...", help="Columns for path, kind, speaker, text, licence.")
@@ -44,13 +53,17 @@ def import_data(
 ) -> None:
     """Read every recording of a folder and write a manifest; the recordings stay as they are.
 
-    Folders are named positive, negative, hard_negative, background, rirs, or what --map says. Started again it opens
+    Folders are named positive, negative, hard_negative, background, rirs, or what --map says. A folder below one of
+    these is a person, who is never in two parts of a training, or what --group-by says. Started again it opens
     only what is new or has changed. Clips that `data check --quarantine` listed beside the manifest are left out.
     """
     from wakewright.apps import datasets
 
     datasets.bring_in(
-        datasets.Source(folder, layout, mapping or (), csv, columns, phrase, licence), out, workers, typer.echo
+        datasets.Source(folder, layout, mapping or (), csv, columns, phrase, licence, groups or ()),
+        out,
+        workers,
+        typer.echo,
     )
 
 
@@ -78,6 +91,7 @@ def check(
         Path | None, typer.Option(metavar="DIR", help="Folder of the report; NAME-health beside it if not given.")
     ] = None,
     mapping: Mapped = None,
+    groups: Grouped = None,
     layout: Layout = "auto",
     workers: Workers = 0,
 ) -> None:
@@ -89,7 +103,7 @@ def check(
     """
     from wakewright.apps import datasets
 
-    sources = [datasets.Source(path, layout, mapping or (), phrase=phrase) for path in what]
+    sources = [datasets.Source(path, layout, mapping or (), phrase=phrase, groups=groups or ()) for path in what]
     wish = datasets.Wish(as_json, set_aside, commercial_only, phrase, judge, out, workers)
     raise typer.Exit(datasets.look(sources, wish, typer.echo))
 
