@@ -8,10 +8,14 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from wakewright import pipeline
 from wakewright.apps.cli import main
 from wakewright.core.audio import load
+from wakewright.core.compose import load_recipe
 from wakewright.core.manifest import Manifest
+from wakewright.core.progress import Progress
 from wakewright.core.run import Run
+from wakewright.data import dataset, spoken
 from wakewright.evaluate.result import read_result
 from wakewright.train import session
 from wakewright.train.loop import Quality
@@ -63,8 +67,34 @@ def test_it_is_imported_and_learnt_from_by_person(
     conditions = read_result(run.eval_dir / "result.json").conditions
     assert any(condition.name.startswith("own recordings") for condition in conditions)
     said = capsys.readouterr()
+    assert "home: who says the phrase: 4 learnt from, 1 for validation, 1 for the test" in said.out + said.err
     assert "does validation hold copies of what is learnt?" in said.out + said.err  # perfect at once: it doubts that
     assert run.record["copies_in_validation"] == 0
+
+
+def test_people_who_come_later_move_nobody_from_one_training_to_the_next(home: Path, tmp_path: Path) -> None:
+    recipe = load_recipe(tmp_path / "recipe.yaml", ['dataset={manifests: ["clips.jsonl"]}'])
+    first = tmp_path / "again" / "home" / "positive"
+    first.mkdir(parents=True)
+    own = sorted((home / "positive").iterdir())
+    for person in own[:2]:
+        shutil.move(person, first)
+    before: dict[str, str] = {}
+    for person in (None, *own[2:]):
+        if person:
+            shutil.move(person, first)
+        assert main(["data", "import", "again/home", "--out", "clips.jsonl", "--workers", "1"]) == 0
+        run = Run.create(recipe, "runs")
+        found = dataset.joined(spoken.gather(recipe), dataset.clips(recipe))
+        pipeline._parts(run, found, {"home"}, Manifest(), Progress(quiet=True))
+        parts = {
+            name: Manifest.read(run.folder / f"manifest-{name}.jsonl") for name in ("train", "validation", "test")
+        }
+        now = {clip.speaker: name for name in parts for clip in parts[name] if clip.source == "home"}
+        assert before.items() <= now.items()
+        before = now
+    assert set(before) == {person.name for person in own}
+    assert set(before.values()) == {"train", "validation", "test"}
 
 
 def test_given_parts_that_leak_are_refused_before_anything_is_spoken(

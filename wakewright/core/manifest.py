@@ -120,8 +120,8 @@ def split_by_speaker(clips: Iterable[Clip], *, seed: int, validation_share: floa
 
 
 def _held_out(source: str, speakers: Iterable[str], seed: int, share: float) -> set[str]:
-    places = {s: _place(f"{seed}/{source}/{s}") for s in speakers}
-    held = {s for s, place in places.items() if place < share}
+    places = {s: place(f"{seed}/{source}/{s}") for s in speakers}
+    held = {s for s, at in places.items() if at < share}
     if share <= 0 or len(places) == 1:
         return set()
     if not held:
@@ -131,6 +131,6 @@ def _held_out(source: str, speakers: Iterable[str], seed: int, share: float) -> 
     return held
 
 
-def _place(name: str) -> float:
+def place(name: str) -> float:
     """A number in 0..1 that depends on the name alone."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:7]) / 2**56

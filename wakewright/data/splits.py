@@ -1,25 +1,30 @@
 """Train, validation and test: nobody who is learnt from is measured on, by name, by recording or by copy.
 
 What is parted is never a clip but a unit: all that one voice or person of a source says. Units that hold copies of
-one recording are parted together, and a part that the owner of a dataset gave stands.
+one recording are parted together, and a part that the owner of a dataset gave stands. A unit's part follows from its
+name and the seed. Where that cannot be, since a part would have nobody, what an earlier training settled on stands
+(`data/parted.py`): so whoever comes later moves nobody.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import os
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 from typing import get_args
 
 from wakewright.core.errors import RecipeError
-from wakewright.core.manifest import Clip, Kind, Manifest, Part, split_by_speaker
+from wakewright.core.manifest import Clip, Kind, Manifest, Part, place
 from wakewright.core.recipe import Recipe
 
 TEST_SHARE = 0.15
 """Share of the speakers kept for the measurement at the end of training; a dataset has its own."""
 MANY_SPEAKERS = 12
 """A synthesiser with fewer voices gives none of them away: training needs each more than validation does."""
+TRAIN: Part = "train"
+NEED: tuple[Part, ...] = ("train", "validation", "test")
+"""Parts, the one that can least be without anybody first."""
 OTHERS: tuple[Kind, ...] = ("speech", "noise", "music")
 """Kinds of sound that false accepts are counted on."""
 Parts = dict[Part, Manifest]
@@ -27,14 +32,23 @@ Unit = tuple[str, str]
 """Source and speaker; a clip without a speaker stands for itself."""
 Copies = Sequence[Sequence[str]]
 """Groups of files, by absolute path, that hold one recording."""
+Earlier = Mapping[str, Mapping[str, Part]]
+"""By source and speaker (or file), the part that an earlier training put a unit into."""
 
 
-def split(clips: Manifest, recipe: Recipe, copies: Copies = (), datasets: Collection[str] = ()) -> Parts:
+def split(
+    clips: Manifest,
+    recipe: Recipe,
+    copies: Copies = (),
+    datasets: Collection[str] = (),
+    earlier: Earlier | None = None,
+) -> Parts:
     """Part every source by its speakers into train, validation and test; no speaker falls into two parts.
 
     Sources named in `datasets` are parted by the shares of `recipe.dataset`, those who say the phrase for themselves,
-    so that each part has some of them. Speakers who share a recording, by `copies`, are kept together: in train where
-    one of them is. Parts that clips bring with them stand.
+    so that each part has some of them. Units of `earlier` stay where they were, and nobody who is new moves them.
+    Speakers who share a recording, by `copies`, are kept together: where those of `earlier` are, in train where one
+    of them is. Parts that clips bring with them stand.
 
     Without validation or test words, or without other sound there, nothing could be chosen or measured. Where no
     source has `MANY_SPEAKERS`, each therefore gives some away; where that is not enough either, synthetic clips are
@@ -49,13 +63,15 @@ def split(clips: Manifest, recipe: Recipe, copies: Copies = (), datasets: Collec
             do="set voices.sentences, or name folders in background.speech",
         )
     for many, each_clip in ((MANY_SPEAKERS, False), (2, False), (2, True)):
-        parts = _together(_split(clips, recipe, many, datasets, each_clip=each_clip), copies)
+        parts = _split(clips, recipe, many, datasets, earlier or {}, each_clip=each_clip)
+        parts = _together(parts, copies, earlier or {})
         if all(parts[name].of("positive") and parts[name].of(*OTHERS) for name in ("validation", "test")):
             return parts
     raise RecipeError(
         "there are too few clips to keep some for validation and some for the test",
-        got=f"{len(clips.of('positive'))} of the phrase and {len(clips.of(*OTHERS))} others",
-        do="set voices.positives and voices.sentences to a hundred or more",
+        got=f"{len(clips.of('positive'))} of the phrase and {len(clips.of(*OTHERS))} others, of the phrase "
+        f"{len(speakers(clips))} voices or people",
+        do="set voices.positives and voices.sentences to a hundred or more, or bring recordings of three people",
     )
 
 
@@ -69,7 +85,19 @@ def speakers(clips: Manifest) -> set[Unit]:
     return {(clip.source, clip.speaker) for clip in clips.of("positive")}
 
 
-def _split(clips: Manifest, recipe: Recipe, many: int, datasets: Collection[str], *, each_clip: bool) -> Parts:
+def told(parts: Parts) -> list[str]:
+    """How many of the people who say the phrase are in each part, a line for each source of recordings."""
+    lines = []
+    for source in sorted({clip.source for part in parts.values() for clip in part.of("positive") if clip.real}):
+        counts = [len({u for u in speakers(parts[name]) if u[0] == source}) for name in NEED]
+        people = "{} learnt from, {} for validation, {} for the test".format(*counts)
+        lines.append(f"{source}: who says the phrase: {people}")
+    return lines
+
+
+def _split(
+    clips: Manifest, recipe: Recipe, many: int, datasets: Collection[str], earlier: Earlier, *, each_clip: bool
+) -> Parts:
     known = {(clip.kind, clip.path): clip.speaker for clip in clips}
     say_it = speakers(clips)
     by_source: dict[tuple[str, str], list[Clip]] = defaultdict(list)
@@ -84,16 +112,18 @@ def _split(clips: Manifest, recipe: Recipe, many: int, datasets: Collection[str]
             alone = dataclasses.replace(clip, speaker="") if each_clip and not clip.real else clip
             by_source[clip.source, stratum].append(alone)
     for (source, stratum), group in sorted(by_source.items()):
-        enough = 2 if source in datasets else many  # a dataset is parted whatever its size
-        if stratum == "rir" or len({clip.speaker or clip.path for clip in group}) < enough:
+        if stratum == "rir":
             parts["train"] += group
             continue
-        test_share, share = _shares(recipe, dataset=source in datasets)
-        rest, test = split_by_speaker(group, seed=recipe.seed, validation_share=test_share)
-        train, validation = split_by_speaker(rest, seed=recipe.seed + 1, validation_share=share)
-        parts["train"] += train
-        parts["validation"] += validation
-        parts["test"] += test
+        units = {unit(clip)[1] for clip in group}
+        before = {name: part for name, part in earlier.get(source, {}).items() if name in units}
+        if len(units) < many and source not in datasets:  # a dataset is parted whatever its size
+            drawn = dict.fromkeys(units, TRAIN) | before
+        else:
+            drawn = draw(source, units, recipe.seed, shares(recipe, dataset=source in datasets), before)
+            group = sorted(group, key=lambda c: unit(c)[1])
+        for clip in group:
+            parts[drawn[unit(clip)[1]]].append(clip)
     for clip in given:
         if clip.part:
             parts[clip.part].append(clip)
@@ -105,7 +135,43 @@ def _split(clips: Manifest, recipe: Recipe, many: int, datasets: Collection[str]
     return {name: group if name == "train" else _spoken_at_home(group) for name, group in named.items()}
 
 
-def _shares(recipe: Recipe, *, dataset: bool) -> tuple[float, float]:
+def draw(
+    source: str, units: Collection[str], seed: int, shares: tuple[float, float], before: Mapping[str, Part]
+) -> dict[str, Part]:
+    """The part of each unit of a source: as `before`, else by a hash of seed, source and name.
+
+    `shares` are of the units for the test, and of the others for validation. Where a part has nobody, the unit whose
+    hash is nearest goes there, but for those of `before`: training gets one first, then validation, and of three the
+    test. So one unit is learnt from, and of two the other is validated on.
+    """
+    for_test, for_validation = shares
+    at = {name: (place(f"{seed}/{source}/{name}"), place(f"{seed + 1}/{source}/{name}")) for name in sorted(units)}
+    parts: dict[str, Part] = {}
+    for name, (test, validation) in at.items():
+        by_hash: Part = "test" if test < for_test else "validation" if validation < for_validation else "train"
+        parts[name] = before.get(name, by_hash)
+    wanted: tuple[Part, ...] = ("train", "test", "validation") if len(units) > 2 else ("train", "validation")
+    for part in wanted:
+        held = Counter(parts.values())
+        if held[part]:
+            continue
+        new = [name for name in at if name not in before]
+        free = [n for n in new if held[parts[n]] > 1] or [n for n in new if NEED.index(parts[n]) > NEED.index(part)]
+        if part == "train":  # without it nothing is learnt, so somebody goes over who had another part before
+            free = free or list(at)
+        if free:
+            parts[min(free, key=lambda n: _distance(part, at[n]))] = part
+    return parts
+
+
+def _distance(part: Part, at: tuple[float, float]) -> float:
+    """How far a unit with these hashes is from a part."""
+    if part == "train":
+        return -min(at)
+    return at[0] if part == "test" else at[1]
+
+
+def shares(recipe: Recipe, *, dataset: bool) -> tuple[float, float]:
     """Share of the speakers for the test, and share of the others for validation."""
     if not dataset or recipe.dataset is None:
         return TEST_SHARE, recipe.background.validation_share
@@ -117,8 +183,9 @@ def _spoken_at_home(clips: Manifest) -> Manifest:
     return Manifest(tuple(c for c in clips if c.kind == "positive" or not c.foreign))
 
 
-def _together(parts: Parts, copies: Copies) -> Parts:
-    """The same parts, with the speakers who share a recording in one: the first of train, validation, test they have.
+def _together(parts: Parts, copies: Copies, earlier: Earlier) -> Parts:
+    """The same parts, with the speakers who share a recording in one: the first of train, validation, test that those
+    of them have who are in `earlier`, and where none is, the first that any has.
 
     Clips whose part was given stay where they are; `leaks.find` tells of those that conflict.
     """
@@ -132,17 +199,20 @@ def _together(parts: Parts, copies: Copies) -> Parts:
         family = {one for path in group for one in units[path]}
         family = family.union(*(joined.get(one, set()) for one in family))
         joined.update(dict.fromkeys(family, family))
-    home: dict[int, Part] = {}
-    for name, manifest in parts.items():
+    home: dict[int, tuple[bool, int]] = {}
+    for at, manifest in enumerate(parts.values()):
         for clip in manifest:
             if unit(clip) in joined and clip.kind != "rir":
-                home.setdefault(id(joined[unit(clip)]), name)
+                source, who = unit(clip)
+                kin, rank = id(joined[unit(clip)]), (who not in earlier.get(source, {}), at)
+                home[kin] = min(home.get(kin, rank), rank)
+    names = list(parts)
     moved: dict[Part, list[Clip]] = {name: [] for name in parts}
     kept: dict[Part, list[Clip]] = {name: [] for name in parts}
     for name, manifest in parts.items():
         for clip in manifest:
             stays = clip.part or clip.kind == "rir" or unit(clip) not in joined
-            to = name if stays else home[id(joined[unit(clip)])]
+            to = name if stays else names[home[id(joined[unit(clip)])][1]]
             (kept if to == name else moved)[to].append(clip)
     return {name: Manifest((*kept[name], *moved[name])) for name in parts}
 

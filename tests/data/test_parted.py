@@ -1,0 +1,154 @@
+"""Who is learnt from stays learnt from: whatever is added, nobody changes the part that a training put them into."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wakewright.core.errors import RunError
+from wakewright.core.manifest import Clip, Kind, Manifest, Part
+from wakewright.core.material import Dataset
+from wakewright.core.recipe import Recipe
+from wakewright.data import parted
+from wakewright.data.splits import MANY_SPEAKERS, Earlier, Parts, draw, shares, split
+
+RECIPE = Recipe(phrase="hey katya", dataset=Dataset(manifests=("clips.jsonl",)))
+
+
+def people(source: str, first: int, count: int, *, each: int = 2, kind: Kind = "positive") -> list[Clip]:
+    return [
+        Clip(f"/{source}/{kind}/p{who}/{n}.wav", kind, 1.0, speaker=f"p{who}", source=source, real=True)
+        for who in range(first, first + count)
+        for n in range(each)
+    ]
+
+
+def voices(count: int = 30) -> list[Clip]:
+    kinds: tuple[Kind, ...] = ("positive", "speech")
+    return [Clip(f"/tts/{k}/{v}.wav", k, 1.0, f"v{v}", "tts") for k in kinds for v in range(count)]
+
+
+def places(parts: Parts) -> dict[tuple[str, str], Part]:
+    """The part of each person and voice; nobody is in two."""
+    found: dict[tuple[str, str], Part] = {}
+    for part, manifest in parts.items():
+        for clip in manifest:
+            assert found.setdefault((clip.source, clip.speaker), part) == part
+    return found
+
+
+def kept(parts: Parts, folder: Path, recipe: Recipe = RECIPE) -> Earlier:
+    parted.write(folder / parted.NAME, recipe, {"mine"}, parts)
+    return parted.read(folder / parted.NAME, recipe, {"mine"})
+
+
+@settings(max_examples=60)
+@given(st.integers(3, 200), st.integers(1, 60), st.integers(0, 1000), st.sampled_from(["mine", "own recordings"]))
+def test_clips_and_people_who_come_later_move_nobody(
+    tmp_path_factory: pytest.TempPathFactory, count: int, more: int, seed: int, source: str
+) -> None:
+    """Of a dataset, and of own recordings, which are all learnt from until there are twelve people."""
+    recipe, folder = RECIPE.model_copy(update={"seed": seed}), tmp_path_factory.mktemp("runs")
+    steps = (people(source, 0, count), people(source, 0, count, each=5), people(source, 0, count + more, each=5))
+    before: dict[tuple[str, str], Part] = {}
+    earlier: Earlier = {}
+    for clips in steps:
+        parts = split(Manifest((*clips, *voices())), recipe, datasets={"mine"}, earlier=earlier)
+        now, earlier = places(parts), kept(parts, folder, recipe)
+        assert all(now[who] == part for who, part in before.items())
+        before = now
+    assert len([who for who in before if who[0] == source]) == count + more
+
+
+@settings(max_examples=100)
+@given(st.integers(3, 200), st.integers(0, 10_000), st.integers(1, 5))
+def test_shares_are_within_five_deviations_and_no_part_is_empty(count: int, seed: int, batches: int) -> None:
+    """However the people come, all at once or some at a time."""
+    given_shares = shares(RECIPE, dataset=True)
+    drawn: dict[str, Part] = {}
+    for last in sorted({math.ceil(count * (i + 1) / batches) for i in range(batches)}):
+        drawn = draw("mine", [f"p{i}" for i in range(last)], seed, given_shares, drawn)
+    for part, share in (("test", 0.1), ("validation", 0.1), ("train", 0.8)):
+        held = sum(at == part for at in drawn.values())
+        assert held >= 1
+        assert abs(held - share * count) <= 5 * math.sqrt(count * share * (1 - share)) + 1
+
+
+def test_few_people_are_told_what_they_are_for() -> None:
+    given_shares = shares(RECIPE, dataset=True)
+    for seed, count in itertools.product(range(60), (1, 2, 3, 4)):
+        drawn = draw("mine", [f"p{i}" for i in range(count)], seed, given_shares, {})
+        assert set(drawn.values()) == set(("train", "validation", "test")[:count])
+
+
+def test_own_recordings_that_were_learnt_from_stay_so_when_a_twelfth_comes(tmp_path: Path) -> None:
+    own = "own recordings"
+    few = split(Manifest((*people(own, 0, MANY_SPEAKERS - 1), *voices())), RECIPE)
+    assert {places(few)[own, f"p{i}"] for i in range(MANY_SPEAKERS - 1)} == {"train"}
+    everyone = Manifest((*people(own, 0, 40), *voices()))
+    alone, then = split(everyone, RECIPE), split(everyone, RECIPE, earlier=kept(few, tmp_path))
+    assert any(places(alone)[own, f"p{i}"] != "train" for i in range(MANY_SPEAKERS - 1)), "without it some would move"
+    assert {places(then)[own, f"p{i}"] for i in range(MANY_SPEAKERS - 1)} == {"train"}
+    assert {part for who, part in places(then).items() if who[0] == own} == {"train", "validation", "test"}
+
+
+def test_a_newcomer_with_a_copy_goes_where_the_other_is() -> None:
+    clips = Manifest((*people("mine", 0, 40), *voices()))
+    first = split(clips, RECIPE, datasets={"mine"})
+    where = places(first)
+    earlier: Earlier = {"mine": {name: part for (source, name), part in where.items() if source == "mine"}}
+    tested = next(c for c in first["test"] if c.source == "mine")
+    seen = set()
+    for late in range(100, 120):
+        new = people("mine", late, 1)
+        copy = [[tested.path, new[0].path]]
+        seen.add(places(split(clips + Manifest(tuple(new)), RECIPE, datasets={"mine"}))["mine", f"p{late}"])
+        parts = split(clips + Manifest(tuple(new)), RECIPE, copy, {"mine"}, earlier)
+        assert places(parts) == where | {("mine", f"p{late}"): "test"}
+    assert "train" in seen
+
+
+def test_with_nobody_left_to_learn_from_somebody_goes_over() -> None:
+    before: dict[str, Part] = {"p0": "train", "p1": "validation", "p2": "test"}
+    assert draw("mine", ["p1", "p2"], 1, (0.1, 0.1), before) == {"p1": "validation", "p2": "train"}
+    assert draw("mine", ["p2"], 1, (0.1, 0.1), before) == {"p2": "train"}
+
+
+def test_parts_are_kept_by_seed_source_and_shares(tmp_path: Path) -> None:
+    path = tmp_path / parted.NAME
+    clips = [*people("mine", 0, 30), *voices(), Clip("/r/1.wav", "rir", 1.0, "r", "rooms")]
+    parts = split(Manifest((*clips, *people("given", 0, 1))), RECIPE, datasets={"mine"})
+    assert parted.read(path, RECIPE, {"mine"}) == {}
+    parted.write(path, RECIPE, {"mine"}, parts)
+    found = parted.read(path, RECIPE, {"mine"})
+    assert {(s, n): part for s, units in found.items() for n, part in units.items()} == {
+        who: part for who, part in places(parts).items() if who[0] != "rooms"
+    }
+    other = RECIPE.model_copy(update={"seed": RECIPE.seed + 1})
+    assert parted.read(path, other, {"mine"}) == {}
+    assert set(parted.read(path, RECIPE, ())) == {"tts", "given"}, "as background the shares of mine are others"
+    parted.write(path, other, {"mine"}, split(Manifest(tuple(clips)), other, datasets={"mine"}))
+    assert parted.read(path, RECIPE, {"mine"}) == found
+    fewer = split(Manifest((*people("mine", 0, 20), *voices())), RECIPE, datasets={"mine"}, earlier=found)
+    parted.write(path, RECIPE, {"mine"}, fewer)
+    assert parted.read(path, RECIPE, {"mine"}) == found, "who is away now may come back"
+
+
+def test_voices_that_had_to_be_parted_by_clip_are_not_kept(tmp_path: Path) -> None:
+    kinds: tuple[Kind, ...] = ("positive", "speech")
+    single = [Clip(f"/tts/{k}/{n}.wav", k, 1.0, "v0", "tts") for k in kinds for n in range(40)]
+    parts = split(Manifest((*single, *people("mine", 0, 1))), RECIPE)
+    assert set(kept(parts, tmp_path)) == {"mine"}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"seed": 1, "source": "mine", "shares": [0.1, 0.1]})])
+def test_parts_that_cannot_be_read_are_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / parted.NAME).write_text(text + "\n", encoding="utf-8")
+    with pytest.raises(RunError, match=r"parts.jsonl, line 1, does not tell the parts of a source\n  got: .*\n  do:"):
+        parted.read(tmp_path / parted.NAME, RECIPE, ())
