@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,32 @@ def test_a_folder_is_checked_where_it_lies_and_answers_json(
     assert (told["clips"], told["licences"]) == (5, {"": 5})
     assert {Path(f["path"]).name for f in told["findings"]} >= {"text.wav", "quiet.wav"}
     assert Path("report/index.html").is_file()
+
+
+def test_a_report_takes_the_place_of_no_other_file(
+    recordings: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    check = ["data", "check", "mine", "--workers", "1", "--out", "out"]
+    for name in ("sounds/000.wav", "index.html", "health.json"):
+        mine = Path("out") / name
+        mine.parent.mkdir(parents=True, exist_ok=True)
+        mine.write_bytes(b"{}")
+        assert main(check) == 2
+        said = f"out holds files that are of no report\n  got: {name.split('/')[0]}\n  do:  name another folder"
+        assert said in capsys.readouterr().err
+        assert [f.read_bytes() for f in Path("out").rglob("*") if f.is_file()] == [b"{}"]
+        shutil.rmtree("out")
+    Path("out").mkdir()
+    (Path("out") / "notes.txt").write_text("mine")
+    assert main(check) == 1
+    assert main(check) == 1, "a report may be written anew"
+    assert (Path("out") / "notes.txt").read_text() == "mine"
+    shutil.rmtree("out")
+    with monkeypatch.context() as killed:
+        killed.setattr("wakewright.evaluate.health_page.html", lambda *_: sys.exit(9))
+        main(check)
+    assert any((Path("out") / "sounds").iterdir())
+    assert main(check) == 1, "and so may one whose making was killed"
 
 
 def test_speakers_in_two_manifests_are_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -138,6 +138,7 @@ def look(sources: Sequence[Source], wish: Wish, say: Say) -> int:
     report = wish.out or Path(f"{first.stem if first.is_file() else default_out(first).stem}-health")
     if wish.out is None and first.is_file():
         report = first.with_name(report.name)
+    health_page.refuse_foreign(report)
     progress = Progress(quiet=wish.as_json)
     of_each = [parts_of(source, report) for source in sources]
     parts = [part for each in of_each for part in each]
@@ -155,8 +156,8 @@ def look(sources: Sequence[Source], wish: Wish, say: Say) -> int:
         commercial_only=wish.commercial_only,
         asks=asks,
     )
+    write_json(report / layouts.REPORT, health_page.as_json(found))  # first: with it the folder is known for a report
     page = health_page.write(found, report, ", ".join(source.folder.name for source in sources))
-    write_json(report / layouts.REPORT, health_page.as_json(found))
     if wish.as_json:
         say(json.dumps(health_page.as_json(found), ensure_ascii=False))
     else:
@@ -181,7 +182,7 @@ def parts_of(source: Source, report: Path) -> list[health.Part]:
             raise InputError(f"{path} has no clip to look at", got="0 clips", do="import a folder first")
         return _by_part(clips, path.stem, journal_of(path))
     clips = Manifest(tuple(clip_of(found, 0.0) for found in find(source)))
-    return _by_part(clips, path.name, report / "journal.jsonl")
+    return _by_part(clips, path.name, report / health_page.JOURNAL)
 
 
 def _by_part(clips: Manifest, name: str, journal: Path) -> list[health.Part]:

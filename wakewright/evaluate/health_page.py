@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from wakewright.core.audio import load_part, write_wav
-from wakewright.core.errors import AudioError
+from wakewright.core.errors import AudioError, InputError
 from wakewright.core.files import write_text
 from wakewright.data.faults import MEANING, Fault, Finding
 from wakewright.data.health import Health
-from wakewright.data.layouts import SOUNDS
+from wakewright.data.layouts import REPORT, SOUNDS
 from wakewright.evaluate.page import document, html_table
 from wakewright.evaluate.wording import hours
 
+PAGE = "index.html"
+JOURNAL = "health.journal.jsonl"
+"""What reading the recordings of a folder gave, kept in its report."""
 HEARD = 10
 """Clips of each fault that can be heard on the page, the worst first."""
 HEARD_S = 12.0
@@ -62,6 +66,26 @@ def as_json(health: Health) -> dict[str, Any]:
     }
 
 
+def refuse_foreign(folder: Path) -> None:
+    """Raise InputError where a report in `folder` would take the place of files that are of none.
+
+    A report is known by its health.json, which is written before what it plays.
+    """
+    try:
+        told = json.loads((folder / REPORT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        told = None
+    if isinstance(told, dict) and {"faults", "findings", "amounts"} <= told.keys():
+        return
+    foreign = [name for name in (REPORT, PAGE, SOUNDS) if (folder / name).exists()]
+    if foreign:
+        raise InputError(
+            f"{folder} holds files that are of no report",
+            got=", ".join(foreign),
+            do="name another folder for the report: --out DIR",
+        )
+
+
 def write(health: Health, folder: Path, title: str) -> Path:
     """Write index.html and the sounds it plays into `folder`; the page's path. Raises DiskFull."""
     sounds: dict[str, str] = {}
@@ -70,7 +94,7 @@ def write(health: Health, folder: Path, title: str) -> Path:
             for path in (finding.path, finding.other):
                 if path and path not in sounds and fault != "unreadable":
                     sounds[path] = _sound(path, folder, len(sounds))
-    page = folder / "index.html"
+    page = folder / PAGE
     write_text(page, html(health, title, {path: name for path, name in sounds.items() if name}))
     return page
 
