@@ -118,6 +118,11 @@ def test_keys_are_made_listed_and_removed(tmp_path: Path, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert out.startswith("kitchen: made")
     assert key not in out
+    stored = json.loads(Path(file).read_text())
+    stored["keys"].append({"name": "hall", "sha256": ring.digest("x"), "expires": None})
+    Path(file).write_text(json.dumps(stored))
+    assert main(["judge", "key", "list", "--keys", file]) == 0
+    assert capsys.readouterr().out.splitlines()[1] == "hall: made by hand, never expires"
     assert main(["judge", "key", "remove", "kitchen", "--keys", file]) == 0
     assert ring.KeyRing(Path(file)).holder(key) is None
 

@@ -350,19 +350,28 @@ def test_a_stream_is_heard_as_it_comes(
             found = [socket.receive_json() for _ in expected]
         assert [line["end_s"] for line in found] == pytest.approx(expected, abs=2e-3)
         assert found[0].keys() == {"event", "phrase", "score", "start_s", "end_s"}
+        before = heard_s(client)
         with client.websocket_connect("/stream") as socket:
             socket.receive_json()
+            socket.send_bytes(raw(noise))
             socket.send_text("hello")
             assert "binary messages" in socket.receive_json()["error"]["what"]
             with pytest.raises(WebSocketDisconnect) as closed:
                 socket.receive_json()
             assert closed.value.code == 1003
+        assert heard_s(client) - before == pytest.approx(len(noise) / 16000, abs=0.01)  # refused, but heard
         with client.websocket_connect("/stream?rate=1") as socket:
             assert "rate is not heard" in socket.receive_json()["error"]["what"]
         with client.websocket_connect("/stream") as socket:
             socket.receive_json()
             assert "silent" in socket.receive_json()["error"]["what"]
         assert "wakewright_judge_streams 0.0" in client.get("/metrics").text
+
+
+def heard_s(client: TestClient) -> float:
+    """Seconds of sound that were judged, as Prometheus is told."""
+    lines = client.get("/metrics").text.splitlines()
+    return float(next(line for line in lines if line.startswith("wakewright_judge_audio_seconds_total")).split()[1])
 
 
 def test_two_judges_of_one_phrase_are_refused(exported: dict[str, Path]) -> None:

@@ -83,6 +83,7 @@ def list_keys(keys: Keys = Path("keys.json")) -> None:
     found = ring.read(keys)
     for entry in found:
         ends = f"expires {entry['expires']}" if entry["expires"] else "never expires"
-        typer.echo(f"{entry['name']}: made {entry['created']}, {ends}")
+        made = f"made {entry['created']}" if "created" in entry else "made by hand"
+        typer.echo(f"{entry['name']}: {made}, {ends}")
     if not found:
         typer.echo(f"no key in {keys}; make one: wakewright judge key add NAME")

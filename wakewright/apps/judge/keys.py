@@ -34,7 +34,7 @@ def now() -> datetime.datetime:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    """The entries of a key file: name, sha256, created, expires. None where there is no file.
+    """The entries of a key file: name, sha256, expires, and created unless written by hand. None without a file.
 
     Raises InputError for a file that is none, EnvironmentProblem for one that this user may not read.
     """

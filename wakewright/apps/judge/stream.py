@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import json
 import logging
 import time
@@ -35,7 +36,7 @@ async def converse(socket: WebSocket, court: Court) -> None:
     """
     address = socket.client.host if socket.client else "-"
     await socket.accept()
-    began, heard = time.perf_counter(), 0
+    began, heard = time.perf_counter(), Heard()
     court.streams += 1
     court.metrics.streams.inc()
     try:
@@ -45,7 +46,7 @@ async def converse(socket: WebSocket, court: Court) -> None:
         phrase, rate = court.phrase(socket.query_params.get("phrase")), _rate(socket.query_params.get("rate"))
         detector = await asyncio.to_thread(Detector.load, court.phrases[phrase])
         await socket.send_json({"event": "ready", "phrase": phrase, "rate": rate, "client": client})
-        heard = await _hear(socket, court, detector, Resampler(rate))
+        await _hear(socket, court, detector, Resampler(rate), heard)
     except Refusal as refusal:
         with contextlib.suppress(RuntimeError, WebSocketDisconnect):
             await socket.send_json(refusal.content())
@@ -55,15 +56,22 @@ async def converse(socket: WebSocket, court: Court) -> None:
     finally:
         court.streams -= 1
         court.metrics.streams.dec()
-        court.metrics.audio.inc(heard / SAMPLE_RATE)
+        court.metrics.audio.inc(heard.seconds)
         seconds = round(time.perf_counter() - began, 1)
-        line = {"event": "stream", "client": address, "seconds": seconds, "heard_s": round(heard / SAMPLE_RATE, 1)}
+        line = {"event": "stream", "client": address, "seconds": seconds, "heard_s": round(heard.seconds, 1)}
         LOG.info(json.dumps(line))
 
 
-async def _hear(socket: WebSocket, court: Court, detector: Detector, resampler: Resampler) -> int:
-    """Hear until the client ends; gives the samples heard."""
-    heard, rest = 0, b""
+@dataclasses.dataclass
+class Heard:
+    """How much of a stream was heard, however it ends."""
+
+    seconds: float = 0.0
+
+
+async def _hear(socket: WebSocket, court: Court, detector: Detector, resampler: Resampler, heard: Heard) -> None:
+    """Hear until the client ends. Raises Refusal for silence, and for what are no samples."""
+    rest = b""
     while True:
         try:
             async with asyncio.timeout(court.limits.idle_s):
@@ -72,7 +80,7 @@ async def _hear(socket: WebSocket, court: Court, detector: Detector, resampler: 
             got = f"nothing in {court.limits.idle_s:g} s"
             raise Refusal(408, "the stream is silent", got=got, do="send sound, or close the stream") from None
         if message["type"] == "websocket.disconnect":
-            return heard
+            return
         content = message.get("bytes")
         if content is None:
             raise Refusal(
@@ -82,7 +90,7 @@ async def _hear(socket: WebSocket, court: Court, detector: Detector, resampler: 
         whole = len(rest) // 2 * 2
         raw, rest = rest[:whole], rest[whole:]
         samples = resampler.push(np.frombuffer(raw, "<i2").astype(np.float32) / np.float32(32768))
-        heard += len(samples)
+        heard.seconds += len(samples) / SAMPLE_RATE
         # the next message is read when this one was heard: a client that sends faster waits
         for detection in await court.bench.run(_pushes(detector, samples)):
             await socket.send_json(told(detection))
