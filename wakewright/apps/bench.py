@@ -134,7 +134,7 @@ def over_http(folder: Path, phrase: str, count: int) -> Row:
     """A Judge in another process on this machine."""
     from wakewright.detect.remote import RemoteJudge
 
-    with served(folder) as (address, process), _drained(process):
+    with served(folder) as (address, process), drained(process):
         remote = RemoteJudge(address, phrase, key=None, timeout_s=10.0)
         row = verdicts("Judge over HTTP", remote.verify, count, here=False)
         remote.close()
@@ -142,7 +142,7 @@ def over_http(folder: Path, phrase: str, count: int) -> Row:
 
 
 @contextlib.contextmanager
-def _drained(process: subprocess.Popen[str]) -> Iterator[None]:
+def drained(process: subprocess.Popen[str]) -> Iterator[None]:
     """Read a process's log away, lest its pipe fill up."""
     import threading
 

@@ -28,6 +28,9 @@ def serve(
     rate: Annotated[float, typer.Option(min=0, help="Requests a second from one client; 0: any number.")] = 50.0,
     longest: Annotated[float, typer.Option(min=1, max=60, help="Longest sound in seconds.")] = 10.0,
     patience: Annotated[float, typer.Option(min=0.1, help="Seconds in which a request must have come whole.")] = 10.0,
+    receive_mb: Annotated[
+        int, typer.Option(min=4, help="Bodies held at once, half sent or whole, in MB; more is sent away with 503.")
+    ] = 32,
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep the sound that was judged, for mining. Off by default.")
     ] = None,
@@ -46,6 +49,7 @@ def serve(
         burst=max(1, round(2 * rate)),
         longest_s=longest,
         patience_s=patience,
+        received_bytes=receive_mb * MEGABYTE,
     )
     folders = tuple(path.parent if path.is_file() else path for path in run)
     ring = None if keys is None else KeyRing(keys)

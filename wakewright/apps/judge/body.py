@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from wakewright.apps.judge import sound
-from wakewright.apps.judge.limits import Limits
+from wakewright.apps.judge.limits import Body, Intake, Limits
 from wakewright.apps.judge.refusal import Refusal
 from wakewright.core.audio import Samples
 
@@ -37,19 +37,21 @@ def openapi(phrases: Sequence[str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}, "parameters": [phrase]}
 
 
-async def samples(request: Request, limits: Limits) -> Samples:
+async def samples(request: Request, limits: Limits, intake: Intake) -> Samples:
     """(n,) float32 16 kHz of what a request brings. Raises Refusal."""
     kind, parameters = parameters_of(request.headers.get("content-type", ""))
     known = kind in ("multipart/form-data", "audio/l16") or kind in sound.WHOLE_FILES
     if not known:
         raise sound.unsupported(kind)
-    content = await _read(request, limits)
-    if kind == "audio/l16":
-        return sound.from_l16(content, parameters, limits.longest_s)
-    if kind == "multipart/form-data":
-        content = await _file_in(request, content)
-    # unpacking a file takes milliseconds in which other requests shall go on
-    return await asyncio.to_thread(sound.from_file, content, limits.longest_s)
+    with intake.body() as received:
+        await _read(request, limits, received)
+        content = received.whole()
+        if kind == "audio/l16":
+            return sound.from_l16(content, parameters, limits.longest_s)
+        if kind == "multipart/form-data":
+            content = await _file_in(request, content)
+        # unpacking a file takes milliseconds in which other requests shall go on
+        return await asyncio.to_thread(sound.from_file, content, limits.longest_s)
 
 
 def parameters_of(content_type: str) -> tuple[str, dict[str, str]]:
@@ -65,30 +67,28 @@ def parameters_of(content_type: str) -> tuple[str, dict[str, str]]:
     return given[0][0].strip().lower(), {str(k).lower(): str(v) for k, v in given[1:]}
 
 
-async def _read(request: Request, limits: Limits) -> bytes:
+async def _read(request: Request, limits: Limits, received: Body) -> None:
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdecimal() and int(declared) > limits.body_bytes:
         raise _too_large(f"{declared[:20]} bytes declared", limits)
-    content = bytearray()
     try:
         async with asyncio.timeout(limits.patience_s):
             async for piece in request.stream():
-                content += piece
-                if len(content) > limits.body_bytes:
+                if received.length + len(piece) > limits.body_bytes:
                     raise _too_large(f"more than {limits.body_bytes} bytes", limits)
+                received.add(piece)
     except TimeoutError:
         raise Refusal(
             408,
             "the request did not come whole",
-            got=f"{len(content)} bytes in {limits.patience_s:g} s",
+            got=f"{received.length} bytes in {limits.patience_s:g} s",
             do="send it faster, or less of it",
             headers={"Connection": "close"},
         ) from None
     except ClientDisconnect:
-        raise Refusal(400, "the request broke off", got=f"{len(content)} bytes", do="send it whole") from None
-    if not content:
+        raise Refusal(400, "the request broke off", got=f"{received.length} bytes", do="send it whole") from None
+    if not received.length:
         raise Refusal(400, "there is no sound in the request", got="an empty body", do=f"send {sound.TYPES}")
-    return bytes(content)
 
 
 def _too_large(got: str, limits: Limits) -> Refusal:

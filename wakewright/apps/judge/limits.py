@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -28,6 +29,8 @@ class Limits:
     """Largest body of a request."""
     longest_s: float = 10.0
     """Longest sound."""
+    received_bytes: int = 32_000_000
+    """Bodies of all requests together, whole or half sent, until they are unpacked; more is sent away with 503."""
     waiting: int = 64
     """Requests that may wait for a core; more are sent away with 503."""
     per_second: float = 50.0
@@ -69,6 +72,66 @@ class Rates:
                 do=f"wait {wait:.1f} s, or raise --rate where the Judge is started",
                 headers={"Retry-After": str(max(1, round(wait)))},
             )
+
+
+class Intake:
+    """Bytes of bodies that are held at once, over all connections, each from its first byte until it is unpacked."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most = most_bytes
+        self.held = 0
+
+    @contextlib.contextmanager
+    def body(self) -> Iterator[Body]:
+        """A body to add to; what it holds is let go at the end."""
+        body = Body(self)
+        try:
+            yield body
+        finally:
+            body.let_go()
+
+    def count(self, more: int) -> None:
+        """Hold so many bytes more, or fewer.
+
+        Raises Refusal 503 where they would be more than may be held. A body that is refused makes room for the
+        others, so that of many that come at once some come whole.
+        """
+        if self.held + more > self._most:
+            raise Refusal(
+                503,
+                "the Judge receives more than it can hold",
+                got=f"more than {self._most} bytes of all requests together",
+                do="try again in a second, with the one to three seconds around the word",
+                headers={"Retry-After": "1"},
+            )
+        self.held += more
+
+
+class Body:
+    """The body of one request, as it comes."""
+
+    def __init__(self, intake: Intake) -> None:
+        self._intake, self.length = intake, 0
+        # and no growing array: where many grow side by side, half as much again is lost between them
+        self._pieces: list[bytes] = []
+
+    def add(self, piece: bytes) -> None:
+        """What has come. Raises what Intake.count raises."""
+        self._intake.count(len(piece))
+        self.length += len(piece)
+        self._pieces.append(piece)
+
+    def whole(self) -> bytes:
+        """All of it, once; it counts as held until it is let go."""
+        content = b"".join(self._pieces)
+        self._pieces.clear()
+        return content
+
+    def let_go(self) -> None:
+        """Make room. The pieces go at once, though a refusal's traceback may hold this body for longer."""
+        self._intake.count(-self.length)
+        self._pieces.clear()
+        self.length = 0
 
 
 class Bench(Generic[T]):

@@ -1,8 +1,7 @@
-"""Running the server: where it listens, when it refuses to start, and clients that take their time."""
+"""Running the server: where it listens, and when it refuses to start."""
 
 from __future__ import annotations
 
-import asyncio
 import ipaddress
 import json
 import logging
@@ -11,14 +10,11 @@ import sys
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from wakewright.apps.judge.refusal import Refusal
+from wakewright.apps.judge.connection import impatient
 from wakewright.apps.judge.server import Court, create_app
 from wakewright.core.errors import EnvironmentProblem, InputError
 
-MOST_CONNECTIONS = 512
-"""Open at once; another is closed as it comes."""
 BACKLOG = 256
 """Connections that may wait to be taken."""
 MESSAGE_BYTES = 1 << 18
@@ -46,67 +42,6 @@ def refuse_open_door(host: str, court: Court) -> None:
         got="no key",
         do="make one: wakewright judge key add NAME --keys keys.json; then start it with --keys keys.json",
     )
-
-
-def impatient(seconds: float) -> type[H11Protocol]:
-    """uvicorn's HTTP/1.1 that closes a connection whose request has not begun in time, and refuses in JSON."""
-
-    class Impatient(H11Protocol):
-        _timer: asyncio.TimerHandle | None = None
-
-        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            super().connection_made(transport)
-            # asyncio does so for sockets that it has made itself; without it each answer waits 40 ms for a receipt
-            transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if len(self.connections) > MOST_CONNECTIONS:
-                transport.close()
-                return
-            self._wait()
-
-        def data_received(self, data: bytes) -> None:
-            if self._timer is None and self._idle():
-                self._wait()
-            super().data_received(data)
-            if not self._idle():
-                self._done_waiting()
-
-        def handle_websocket_upgrade(self, event: Any) -> None:
-            """A stream has its own limits: silence, pings, and its end."""
-            self._done_waiting()
-            super().handle_websocket_upgrade(event)
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            self._done_waiting()
-            super().connection_lost(exc)
-
-        def send_400_response(self, msg: str) -> None:
-            """What is no HTTP is refused like everything else."""
-            refusal = Refusal(400, "this is no request of HTTP/1.1", got=msg, do="see /docs for what there is")
-            content = json.dumps(refusal.content()).encode()
-            head = (
-                "HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nConnection: close\r\n"
-                f"Content-Length: {len(content)}\r\n\r\n"
-            )
-            self.transport.write(head.encode() + content)
-            self.transport.close()
-
-        def _idle(self) -> bool:
-            return self.cycle is None or self.cycle.response_complete
-
-        def _wait(self) -> None:
-            self._timer = self.loop.call_later(seconds, self._give_up)
-
-        def _done_waiting(self) -> None:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-
-        def _give_up(self) -> None:
-            self._timer = None
-            if self._idle() and not self.transport.is_closing():
-                self.transport.close()
-
-    return Impatient
 
 
 def configure(court: Court, host: str, port: int) -> uvicorn.Config:

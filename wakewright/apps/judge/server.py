@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,9 +22,10 @@ from starlette.exceptions import HTTPException
 
 from wakewright import __version__
 from wakewright.apps.judge import body
+from wakewright.apps.judge.connection import SEE_DOCS
 from wakewright.apps.judge.keep import Keeper
 from wakewright.apps.judge.keys import KeyRing
-from wakewright.apps.judge.limits import Bench, Limits, Rates
+from wakewright.apps.judge.limits import Bench, Intake, Limits, Rates
 from wakewright.apps.judge.metrics import CONTENT_TYPE_LATEST, Metrics
 from wakewright.apps.judge.refusal import Refusal
 from wakewright.apps.judge.stream import converse
@@ -97,6 +98,7 @@ class Court:
         judges = [self._judges() for _ in range(self.threads or os.cpu_count() or 1)]
         self.bench: Bench[dict[str, Judge]] = Bench(judges, self.limits.waiting)
         self.rates = Rates(self.limits)
+        self.intake = Intake(self.limits.received_bytes)
         self.metrics = Metrics(lambda: self.bench.busy)
         self.started = time.monotonic()
         self.streams = 0
@@ -194,7 +196,7 @@ def create_app(court: Court) -> FastAPI:
     async def verify(request: Request) -> Answer:
         """Is the phrase in this sound? One to three seconds around the word are best."""
         phrase = court.phrase(_only(request, "phrase"))
-        samples = await body.samples(request, court.limits)
+        samples = await body.samples(request, court.limits, court.intake)
         began = time.perf_counter()
         verdict = await court.bench.run(lambda judges: _judged(judges[phrase], samples, court.keeper))
         court.metrics.audio.inc(len(samples) / SAMPLE_RATE)
@@ -207,6 +209,11 @@ def create_app(court: Court) -> FastAPI:
     async def stream(socket: WebSocket) -> None:
         """Hear a stream: raw 16-bit samples in, detections out."""
         await converse(socket, court)
+
+    @app.websocket("/{path:path}")
+    async def elsewhere(socket: WebSocket) -> None:
+        """There is one stream; what asks for another is refused like any request."""
+        await socket.send_denial_response(_nothing("GET", socket.url.path).response())
 
     return app
 
@@ -250,15 +257,18 @@ async def _refused(_: Request, refusal: Exception) -> Response:
 
 async def _no_such_thing(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    return _nothing(request.method, request.url.path, error.status_code, error.headers).response()
+
+
+def _nothing(method: str, path: str, status: int = 404, headers: Mapping[str, str] | None = None) -> Refusal:
     what = {404: "there is nothing at this address", 405: "this address takes another method"}
-    content = Refusal(
-        error.status_code,
-        what.get(error.status_code, "this request cannot be answered"),
-        got=f"{request.method} {request.url.path}"[:200],
-        do="see /docs for what there is",
-        headers=error.headers,
+    return Refusal(
+        status,
+        what.get(status, "this request cannot be answered"),
+        got=f"{method} {path}"[:200],
+        do=SEE_DOCS,
+        headers=headers,
     )
-    return content.response()
 
 
 def _watched(court: Court) -> Callable[[Request, Callable[[Request], Awaitable[Response]]], Awaitable[Response]]:
