@@ -54,6 +54,8 @@ class OnnxNetwork:
     def __init__(self, path: Path, stride: int, channels: int, frontend: str) -> None:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
+        # else processors without VNNI add two products of int8 in 16 bits, which some sums do not fit
+        options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:

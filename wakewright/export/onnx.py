@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from wakewright.core.errors import WakewrightError
 from wakewright.core.files import replacing
 from wakewright.detect.networks import OnnxNetwork
+from wakewright.dsp import micro
+from wakewright.export import qdq
 from wakewright.models import layers, quantised
 
 OPSET = 17
@@ -25,6 +27,8 @@ ROUNDED_TOLERANCE = 0.05
 """The same for a model that rounds: a value that falls between two steps of int8 may go the other way, and later
 layers spread that."""
 CHECK_STEPS = 200
+HEARD = {"micro": qdq.Grid(micro.SCALE, -128)}
+"""Front ends whose frames are int8 before they are float."""
 
 
 class _Exported(nn.Module):
@@ -69,15 +73,18 @@ def write(model: Any, path: Path) -> float:
             ["scores", *(f"next_{name}" for name in names)],
             {"frames": {1: "time"}, "scores": {1: "steps"}},
         )
-        label(temporary, model)
+        finish(temporary, model)
         difference = _difference(model, temporary)
         accept(difference, tolerance=tolerance_of(model))
     return difference
 
 
-def label(path: Path, model: Any) -> None:
-    """Write into an ONNX file which front end it hears through, and how many of its frames a step takes."""
+def finish(path: Path, model: Any) -> None:
+    """Store what a model that rounds is made of as int8, and write into the file at `path` which front end it hears
+    through and how many of its frames a step takes."""
     made = onnx.load(str(path))
+    if quantised.is_rounding(model):
+        qdq.store(made, HEARD.get(model.frontend))
     onnx.helper.set_model_props(made, {"frontend": model.frontend, "stride": str(model.stride)})
     path.write_bytes(made.SerializeToString())
 
@@ -87,6 +94,7 @@ def write_windowed(model: Any, path: Path) -> float:
     window = _noise(model, model.receptive_field)
     with replacing(path) as temporary:
         export(_Windowed(settled(model)), (window,), temporary, ["frames"], ["scores"], {})
+        finish(temporary, model)
         session = onnxruntime.InferenceSession(str(temporary), providers=["CPUExecutionProvider"])
         with torch.no_grad():
             expected = torch.sigmoid(model(window)[0]).numpy()
@@ -148,7 +156,8 @@ def _noise(model: Any, count: int) -> Tensor:
     generator = torch.Generator().manual_seed(0)
     if getattr(model.dims, "frontend", None) is not None:
         return model.mean + model.std * torch.randn(1, count, model.channels, generator=generator)  # type: ignore[no-any-return]
-    return torch.rand(1, count, model.channels, generator=generator) * 20
+    frames = torch.rand(1, count, model.channels, generator=generator) * 20
+    return torch.from_numpy(micro.dequantise(micro.requantise(frames.numpy()))) if model.frontend in HEARD else frames
 
 
 @torch.no_grad()

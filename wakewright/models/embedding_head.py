@@ -68,7 +68,7 @@ class EmbeddingHead(nn.Module):
         if state is not None:
             # the raw frames are the state: what runs on the device is then the plain 16 x 96 window
             frames = torch.cat([state[0], frames], dim=1)
-            state = (frames[:, frames.shape[1] - WINDOW + 1 :],)
+            state = (frames[:, 1 - WINDOW :],)
         normal = ((frames - self.mean) * self.scale).clamp(-LIMIT, LIMIT).transpose(1, 2)
         normal = self.hide(normal)
         hidden = torch.relu(self.temporal(torch.relu(self.project(normal))))

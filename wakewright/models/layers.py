@@ -129,7 +129,7 @@ class StreamConv(nn.Module):
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         if state is not None and self.context:
             x = torch.cat([state[0], x], dim=1)
-            state = (x[:, x.shape[1] - self.context :],)
+            state = (x[:, -self.context :],)
         y = self.activate(self._convolve(x))
         return (y if self.out is None else self.out(y)), state
 
@@ -174,7 +174,7 @@ class MixConv(nn.Module):
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         if state is not None:
             x = torch.cat([state[0], x], dim=1)
-            state = (x[:, x.shape[1] - self.reach + 1 :],)
+            state = (x[:, 1 - self.reach :],)
         y = convolve_depthwise(x, *settled(self), self.outputs)
         return (y if self.out is None else self.out(y)), state
 

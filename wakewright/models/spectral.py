@@ -117,7 +117,7 @@ class SpectralConv(nn.Module):
     def forward(self, x: Tensor, state: State | None = None) -> tuple[Tensor, State | None]:
         if state is not None and self.context:
             x = torch.cat([state[0], x], dim=1)
-            state = (x[:, x.shape[1] - self.context :],)
+            state = (x[:, -self.context :],)
         weights, bias = (learning_weights(self), None) if self.training else settled(self)
         y = self._convolve(x, weights, bias)
         if self.training:
