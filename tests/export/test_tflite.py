@@ -81,6 +81,22 @@ def test_constants_are_aligned(model: Any) -> None:
     assert [start % ALIGNMENT for start in starts] == [0] * len(starts)
 
 
+def test_what_is_equal_is_one_tensor_and_shapes_are_none(model: Any) -> None:
+    """An interpreter keeps records of every tensor, in the arena."""
+    main = schema.ModelT.InitFromPackedBuf(tflite.convert(model)).subgraphs[0]
+    constants = [t for t in main.tensors if t.buffer]
+    told = [
+        (t.buffer, tuple(t.shape), t.type, None if t.quantization is None else tuple(t.quantization.scale))
+        for t in constants
+    ]
+    assert len(set(told)) == len(told)
+    read_back = read(tflite.convert(model))[0]
+    slices = [o for o in read_back.operators if o.name == "STRIDED_SLICE"]
+    assert len(slices) > 3
+    assert len({index for o in slices for index in o.inputs[1:]}) <= 6
+    assert all(len(o.inputs) == 1 for o in read_back.operators if o.name == "RESHAPE")
+
+
 def test_a_stream_gives_what_each_window_gives_to_the_bit(model: Any, heard: Any) -> None:
     frames = heard(model.receptive_field // model.stride * model.stride + 40 * model.stride)
     scores = streamed(tflite.convert(model), frames, model.stride)

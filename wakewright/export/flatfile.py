@@ -101,6 +101,7 @@ class Flatfile:
         self._model.operatorCodes = []
         self._main, self._start = (_subgraph(name) for name in ("main", "start"))
         self._states: list[str] = []
+        self._constants: dict[tuple[tuple[int, ...], str, bytes, Quantised | None], Value] = {}
 
     def input(self, name: str, shape: Sequence[int], number: Quantised | None) -> Value:
         """The tensor that the caller fills."""
@@ -113,9 +114,15 @@ class Flatfile:
         self._main.outputs.append(value.index)
 
     def constant(self, values: NDArray[Any], number: Quantised | None = None, name: str = "") -> Value:
-        """Weights, a bias, or the parameters of an operator, which need no name."""
-        index = self._tensor(self._main, name, values.shape, values.dtype, number, self._buffer(values))
-        return Value(index, values.shape, number)
+        """Weights, a bias, or the parameters of an operator, which need no name; what is there already is used again.
+
+        An interpreter keeps records of each tensor, and a device's arena pays for them.
+        """
+        known = (values.shape, values.dtype.str, values.tobytes(), number)
+        if known not in self._constants:
+            index = self._tensor(self._main, name, values.shape, values.dtype, number, self._buffer(values))
+            self._constants[known] = Value(index, values.shape, number)
+        return self._constants[known]
 
     def apply(
         self,

@@ -113,22 +113,13 @@ class _Lowering:
         whole = self.file.apply(
             "CONCATENATION", [past, x], f"{name}/whole", (1, context + time, *rest), x.number, axis=1
         )
-        self.file.keep(handle, self.rows(whole, time, context, 1, f"{name}/kept"))
+        self.file.keep(handle, self.newest(whole, context, 1, f"{name}/kept"))
         return whole
-
-    def rows(self, x: Value, first: int, count: int, step: int, name: str) -> Value:
-        """`count` moments of `x` from `first` on, every `step`-th."""
-        rest = x.shape[2:]
-        begin, end, steps = (
-            self.file.constant(np.array(values, np.int32))
-            for values in ((0, first, 0, 0), (1, first + (count - 1) * step + 1, *rest), (1, step, 1, 1))
-        )
-        return self.file.apply("STRIDED_SLICE", [x, begin, end, steps], name, (1, count, *rest), x.number)
 
     def reshape(self, x: Value, shape: tuple[int, ...], name: str) -> Value:
         """The same numbers in another shape."""
-        wanted = self.file.constant(np.array(shape, np.int32))
-        return self.file.apply("RESHAPE", [x, wanted], name, shape, x.number, newShape=list(shape))
+        # the shape is an option of the operator: as a tensor it would be kept record of
+        return self.file.apply("RESHAPE", [x], name, shape, x.number, newShape=list(shape))
 
     def convolve(self, layer: Any, x: Value, *, depthwise: bool = False) -> Value:
         """A convolution over time, or time and bands, behind the past it needs."""
@@ -169,9 +160,19 @@ class _Lowering:
         return self.file.apply("ADD", [x, y], name, x.shape, self.number(out), fusedActivationFunction=activation)
 
     def newest(self, x: Value, count: int, stride: int, name: str) -> Value:
-        """The newest moments of `x`, `stride` apart."""
-        time = x.shape[1]
-        return x if count == time else self.rows(x, time - 1 - (count - 1) * stride, count, stride, name)
+        """The newest `count` moments of `x`, `stride` apart."""
+        _, time, *rest = x.shape
+        if count == time:
+            return x
+        first = time - 1 - (count - 1) * stride
+        begin, ones, steps = (
+            self.file.constant(np.array(values, np.int32))
+            for values in ((0, first, 0, 0), (1, 1, 1, 1), (1, stride, 1, 1))
+        )
+        # every axis is followed to its end, whatever stands for it, so that one tensor does for all slices
+        return self.file.apply(
+            "STRIDED_SLICE", [x, begin, ones, steps], name, (1, count, *rest), x.number, endMask=0b1111
+        )
 
     def parameters(
         self, name: str, weights: NDArray[Any], bias: NDArray[Any], number: Quantised | None, *, depthwise: bool
