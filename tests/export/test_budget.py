@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,14 @@ from wakewright.apps.cli import main
 from wakewright.core.compose import load_recipe
 from wakewright.core.recipe import Targets
 from wakewright.export import budget, tflite
+from wakewright.export.arena import measured
+from wakewright.export.micro_interpreter import is_installed
 from wakewright.models import registry
+
+
+@pytest.fixture(autouse=True)
+def _cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(shared_cache))
 
 
 def test_the_default_for_an_esp32_s3_is_smaller_than_esphomes_own_alexa() -> None:
@@ -24,6 +33,16 @@ def test_the_default_for_an_esp32_s3_is_smaller_than_esphomes_own_alexa() -> Non
     assert recipe.targets is not None
     assert found.past(recipe.targets) == []
     assert found.parameters == registry.parameters(registry.create(registry.Dimensions.of(recipe.model)))
+
+
+@pytest.mark.skipif(not is_installed(), reason="tflite-micro is for Linux on x86-64 alone")
+def test_its_arena_is_smaller_than_alexas_by_the_same_measure() -> None:
+    package = pytest.importorskip("pymicro_wakeword")
+    alexa = measured((Path(package.__file__).parent / "models" / "alexa.tflite").read_bytes())
+    found = budget.of_recipe(load_recipe(phrase="hey katya", layers=["esp32-s3"]))
+    assert found is not None
+    assert found.arena.measured
+    assert found.arena.bytes < alexa < 22_348
 
 
 @pytest.mark.parametrize("target", ["esp32", "esp32-s3", "rp2040"])
@@ -98,3 +117,57 @@ def test_training_says_at_its_start_what_goes_past_the_targets() -> None:
     (line,) = pipeline._past_targets(load_recipe(phrase="x", layers=["esp32-s3"], overrides=["model.frontend={}"]))
     assert line == "targets are for microcontrollers: mixednet through mel is not held to them"
     assert pipeline._past_targets(load_recipe(phrase="x")) == []
+
+
+def test_every_figure_says_how_it_was_found(int8: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["budget", "hey katya"]) == 0
+    parameters, macs, flash, memory, *boards = capsys.readouterr().out.splitlines()
+    assert parameters.endswith("(counted)")
+    assert macs.endswith("million per second (counted, layer by layer)")
+    assert flash.endswith("(measured: a file of this shape was written)")
+    assert "by TFLite-Micro on this machine" in memory or "(computed: no tflite-micro here)" in memory
+    assert [line.split()[0] for line in boards] == ["esp32-s3", "esp32", "rp2040", "cortex-m4"]
+    for line in boards:
+        assert "ms per step, estimated: " in line
+        assert "cycles per multiplication (" in line
+        assert line.endswith("operators (a guess); no board was measured")
+    model = registry.create(registry.Dimensions("mixednet", 0.25))
+    own = budget.of_file((int8 / "model.tflite").read_bytes(), model, trained=True)
+    assert budget.table(own)[2].endswith("bytes (the run's own file)")
+
+
+ASKED = """import sys
+from wakewright.apps.cli import main
+assert main(["budget", "hey katya"]) == 0
+print("torch" in sys.modules)
+"""
+
+
+def test_a_shape_is_written_once_and_told_without_torch_from_then_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(tmp_path))
+
+    def told() -> list[str]:
+        done = subprocess.run([sys.executable, "-c", ASKED], capture_output=True, text=True, check=True, cwd=tmp_path)
+        return done.stdout.splitlines()
+
+    *first, loaded = told()
+    *second, again = told()
+    assert (loaded, again) == ("True", "False")
+    assert first == second
+    (kept,) = (tmp_path / "budgets").iterdir()
+    kept.write_text("{", encoding="utf-8")
+    assert told() == [*first, "True"], "a broken file is made again"
+    budget.of_recipe(load_recipe(phrase="x", overrides=["model.name=tc_resnet"]))
+    assert len(list((tmp_path / "budgets").iterdir())) == 2, "another shape is another budget"
+
+
+def test_other_code_is_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(tmp_path))
+    recipe = load_recipe(phrase="x", layers=["esp32-s3"])
+    found = budget.of_recipe(recipe)
+    monkeypatch.setattr(budget, "_code", lambda: ["another writer"])
+    monkeypatch.setattr(budget, "_of_shape", lambda recipe: None)
+    assert found is not None
+    assert budget.of_recipe(recipe) is None

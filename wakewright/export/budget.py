@@ -3,23 +3,24 @@
 Flash and memory are those of a file of this very shape, written with weights that have learnt nothing (a file's size
 does not depend on their values) and worked in as `arena` tells. Times are estimates: multiplications times the cycles
 that one is taken to need, plus a guessed cost per operator; no board was measured.
+
+What a shape needs is kept in the cache, for most of what it takes to find out is loading torch.
 """
 
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
-import torch
+from pydantic import TypeAdapter, ValidationError
 
+from wakewright.core.files import cache_dir, fingerprint, write_json
 from wakewright.core.recipe import Board, Recipe, Targets
 from wakewright.dsp import micro
-from wakewright.export import tflite
 from wakewright.export.arena import Arena, arena
 from wakewright.export.flatfile import read
-from wakewright.models import quantised, registry
-
-FRAMES_PER_S = 100
+from wakewright.export.micro_interpreter import is_installed
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,6 +54,8 @@ class Budget:
     flash_bytes: int
     arena: Arena
     operators: int
+    trained: bool = False
+    """Of a run's own file; else of one of the same shape."""
 
     @property
     def macs_per_second(self) -> float:
@@ -79,7 +82,35 @@ class Budget:
 
 
 def of_recipe(recipe: Recipe) -> Budget | None:
-    """Before any training: what the recipe's model will need; None for one that no microcontroller runs."""
+    """Before any training: what the recipe's model will need; None for one that no microcontroller runs.
+
+    A shape that was asked about before, of the same code, is not written and measured again. Raises DiskFull.
+    """
+    known = fingerprint(recipe.model.model_dump(mode="json"), _code(), is_installed())
+    path = cache_dir() / "budgets" / f"{known}.json"
+    try:
+        return TypeAdapter(Budget).validate_json(path.read_bytes())
+    except (FileNotFoundError, ValidationError):  # never asked about, or cut off by another program
+        found = _of_shape(recipe)
+    if found is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, dataclasses.asdict(found))
+    return found
+
+
+def _code() -> list[str]:
+    """The source of all that a budget follows from."""
+    package = Path(__file__).parents[1]
+    files = [*(package / "models").glob("*.py"), *(package / "export").glob("*.py")]
+    return [path.read_text(encoding="utf-8") for path in sorted(files)]
+
+
+def _of_shape(recipe: Recipe) -> Budget | None:
+    import torch
+
+    from wakewright.export import tflite
+    from wakewright.models import quantised, registry
+
     if registry.frontend_of(recipe.model) != "micro":
         return None
     with torch.random.fork_rng():
@@ -90,8 +121,10 @@ def of_recipe(recipe: Recipe) -> Budget | None:
     return of_file(tflite.convert(model), model)
 
 
-def of_file(file: bytes, model: Any) -> Budget:
+def of_file(file: bytes, model: Any, *, trained: bool = False) -> Budget:
     """What the streaming int8 `file` of `model` needs."""
+    from wakewright.models import registry
+
     return Budget(
         parameters=registry.parameters(model),
         macs_per_step=model.macs * model.stride,
@@ -99,22 +132,25 @@ def of_file(file: bytes, model: Any) -> Budget:
         flash_bytes=len(file),
         arena=arena(file),
         operators=len(read(file)[0].operators),
+        trained=trained,
     )
 
 
 def table(budget: Budget) -> list[str]:
-    """The budget for a reader, a line each."""
+    """The budget for a reader, a line each, with how each figure was found."""
+    flash = "the run's own file" if budget.trained else "measured: a file of this shape was written"
     how = "measured by TFLite-Micro on this machine" if budget.arena.measured else "computed: no tflite-micro here"
     lines = [
-        f"parameters        {budget.parameters:,}",
+        f"parameters        {budget.parameters:,} (counted)",
         f"multiplications   {budget.macs_per_step:,.0f} per step of {budget.step_ms:g} ms, "
-        f"{budget.macs_per_second / 1e6:.2f} million per second",
-        f"flash             {budget.flash_bytes:,} bytes (a file of this shape)",
+        f"{budget.macs_per_second / 1e6:.2f} million per second (counted, layer by layer)",
+        f"flash             {budget.flash_bytes:,} bytes ({flash})",
         f"tensor arena      {budget.arena.bytes:,} bytes ({how}); set aside {budget.arena.advised:,}",
     ]
     for board, speed in SPEEDS.items():
         lines.append(
             f"{board:<17} {budget.time_ms(board):.1f} ms per step, estimated: {speed.megahertz:g} MHz, "
-            f"{speed.cycles_per_mac:g} cycles per multiplication ({speed.why})"
+            f"{speed.cycles_per_mac:g} cycles per multiplication ({speed.why}) and {speed.cycles_per_operator:,g} "
+            f"for each of {budget.operators} operators (a guess); no board was measured"
         )
     return lines

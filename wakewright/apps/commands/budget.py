@@ -18,7 +18,7 @@ def _of_run(run: Run) -> budgets.Budget:
     from wakewright.export.folder import int8_of
 
     int8 = int8_of(run)
-    return budgets.of_file(int8.file, int8.model)
+    return budgets.of_file(int8.file, int8.model, trained=True)
 
 
 def budget(
