@@ -170,6 +170,7 @@ def test_a_speaker_who_is_missed_now_keeps_a_run_out(tmp_path: Path, capsys: pyt
     assert "1 compared, 1 worse (their difference lies above 0 with its 95.000 % interval)" in told
     assert "clean: speaker ann: 0, then 9 of 12 missed, " in told
     assert "not promoted: worse in clean: speaker ann" in told
+    assert told.endswith("promote again: wakewright evaluate RUN --speech DIR\n")
     assert compare(old, alike).promoted
 
 
@@ -201,7 +202,7 @@ def test_what_has_no_label_is_heard_and_told_and_decides_nothing(
     assert read_decision(eager) == decision
     assert main(["promote", str(eager.folder), "--over", str(deaf.folder), "--workers", "1"]) == 0
     told = " ".join(capsys.readouterr().out.split())
-    assert "of 8 sounds (0.00 h) the old run wakes at 0 (0 per hour of it), the new one at 8 (1800 per hour" in told
+    assert "of 8 sounds (16 s) the old run wakes at 0 (0 per hour of it), the new one at 8 (1800 per hour" in told
     Mined(deaf.folder / "mined").label([f"{1:016x}"], "negative", "heard")
     found = captured(deaf, eager)
     assert (len(found.labelled), len(found.unlabelled)) == (1, 7)
@@ -225,6 +226,8 @@ def test_what_was_mined_into_another_folder_is_replayed_while_it_is_there(
     assert main(["mine", str(eager.folder), str(sound), "--workers", "1"]) == 0
     assert elsewhere(eager.folder) == [disk], "its own folder needs no note"
     shutil.rmtree(eager.folder / "mined")
+    with pytest.raises(InputError, match=f"name the folder that it mined into: {disk}"):
+        Mined.open(eager.folder)
     found = captured(deaf, third)
     assert {path.parents[1] for path, _ in found.unlabelled.values()} == {disk}
     (tmp_path / "quiet").mkdir()

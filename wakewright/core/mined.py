@@ -75,11 +75,14 @@ class Mined:
         """The mined folder at `path`, or in the run at `path`. Raises InputError where neither is."""
         if (found := cls.at(path)) is not None:
             return found
-        there = Path(path).expanduser().exists()
+        place = Path(path).expanduser()
+        others = [folder for folder in elsewhere(place) if cls.at(folder) is not None]
         raise InputError(
             f"nothing was mined at {path}",
-            got="no found.jsonl there, nor in a folder mined/ of it" if there else "no such folder",
-            do="search audio without the phrase: wakewright mine RUN AUDIO",
+            got="no found.jsonl there, nor in a folder mined/ of it" if place.exists() else "no such folder",
+            do=f"name the folder that it mined into: {', '.join(map(str, others))}"
+            if others
+            else "search audio without the phrase: wakewright mine RUN AUDIO",
         )
 
     def found(self) -> list[Found]:

@@ -173,7 +173,8 @@ def _scheduled(
     seed = int(rng.integers(2**32))
     for level in range(schedule.levels):
         chain = level_by_level.chain(level)
-        mix = next(t.transform for t in chain.transforms if isinstance(getattr(t, "transform", None), augment.Mix))
+        inside = (step.transform for step in chain.transforms if isinstance(step, augment.Sometimes))
+        mix = next(step for step in inside if isinstance(step, augment.Mix))
         plan = mix.draw(np.random.default_rng(seed))
         first, whole = (100 * schedule.until * part / (schedule.levels - 1) for part in (level - 1, level))
         when = f"comes in from {first:.0f} to {whole:.0f} % of the steps" if level else "heard from the first step on"

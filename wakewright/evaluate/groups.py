@@ -85,7 +85,8 @@ def compare_groups(
         remarks.append(f"{unlike} groups hold other numbers of words in the two, and were not compared.")
     if any(table.left_out > len(table.unshown) for result in (old, new) for table in result.breakdowns):
         remarks.append(
-            "An evaluation of an earlier version kept only the worst groups: evaluate the run again to compare all."
+            "An evaluation of an earlier version kept only the worst groups; to compare all, evaluate both runs "
+            "again: wakewright evaluate RUN --speech DIR"
         )
     return tuple(sorted(rows, key=lambda row: row.low, reverse=True)), tuple(remarks)
 

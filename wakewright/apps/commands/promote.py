@@ -39,7 +39,11 @@ def promote(
     decision = promotion.compare(old, fresh, workers=workers)
     _tell(decision)
     if not decision.promoted:
-        typer.echo(f"not promoted: worse in {'; '.join(decision.worse)}\n{fresh.folder / promotion.NAME}")
+        typer.echo(
+            f"not promoted: worse in {'; '.join(decision.worse)}\n{fresh.folder / promotion.NAME}\n"
+            "where that may be chance, measure both on more sound and promote again: "
+            "wakewright evaluate RUN --speech DIR"
+        )
         raise typer.Exit(1)
     current.promote(fresh)
     typer.echo(f"promoted: {fresh.folder} is in use\n{fresh.folder / promotion.NAME}")
@@ -73,8 +77,8 @@ def _tell(decision: Decision) -> None:
     if (heard := decision.unlabelled) is not None:
         old, new = (f"{count} ({count / heard.hours:.0f} per hour of it)" for count in (heard.old_woken, heard.woken))
         typer.echo(
-            f"without a label, which decides nothing: of {heard.sounds} sounds ({heard.hours:.2f} h) the old run "
-            f"wakes at {old}, the new one at {new}; to have them count: wakewright review DIR"
+            f"without a label, which decides nothing: of {heard.sounds} sounds ({3600 * heard.hours:.0f} s) the old "
+            f"run wakes at {old}, the new one at {new}; to have them count: wakewright review DIR"
         )
     for remark in decision.remarks:
         typer.echo(remark)
