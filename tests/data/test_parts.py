@@ -23,7 +23,7 @@ from wakewright.data.parts import (
     training_scene,
     word_scene,
 )
-from wakewright.data.splits import MANY_SPEAKERS, Parts, speakers, split
+from wakewright.data.splits import MANY_SPEAKERS, Parts, speakers, split, told
 
 RECIPE = Recipe(phrase="hey katya")
 
@@ -203,6 +203,17 @@ def test_without_own_recordings_streams_are_what_they_were() -> None:
     assert now.plans == then.plans
     assert now.surroundings == then.surroundings
     assert own_copies(parts["train"], RECIPE) == 0
+
+
+def test_three_people_are_all_learnt_from_and_twelve_are_parted() -> None:
+    for people, counts in ((3, (3, 0, 0)), (12, None)):
+        parts = split(clips("many", 30, each=40) + own(people, 20), RECIPE)
+        said = {name: {c.speaker for c in part if c.real} for name, part in parts.items()}
+        found = tuple(len(said[name]) for name in ("train", "validation", "test"))  # type: ignore[index]
+        assert found == counts or (counts is None and min(found) > 0)
+        (line,) = told(parts)
+        assert line.endswith("who says the phrase: {} learnt from, {} for validation, {} for the test".format(*found))
+    assert told(split(clips("many", 30), RECIPE)) == []
 
 
 @pytest.mark.parametrize("voices_there", [30, 1])

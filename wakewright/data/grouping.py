@@ -14,6 +14,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from wakewright.core.errors import InputError
 from wakewright.core.manifest import Clip, Kind
@@ -117,11 +118,11 @@ def told(clips: Sequence[Clip], by_folder: bool) -> list[str]:
     `by_folder` for groups that were read off folders.
     """
     lines, asks = [], False
-    for kind in dict.fromkeys(clip.kind for clip in clips):
+    for kind in get_args(Kind):
         mine = [clip for clip in clips if clip.kind == kind]
         groups = Counter(clip.speaker for clip in mine if clip.speaker not in ("", clip.path))
         alone = len(mine) - groups.total()
-        if not groups and kind in BY_ITSELF:
+        if not mine or (not groups and kind in BY_ITSELF):
             continue
         asks = True
         names = ", ".join(f"{name} ({count:,})" for name, count in sorted(groups.items())[:NAMED])

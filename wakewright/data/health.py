@@ -255,14 +255,14 @@ def _likeness(
     low = min(0.0, middle - FAR * 1.4826 * float(np.median(np.abs(heard.positives - middle))))
     for member, value in zip(positives, heard.positives.tolist(), strict=True):
         if value < low:
-            detail = f"{value:+.2f}, where the others have {middle:+.2f}: another word, or badly recorded"
+            detail = f"likeness {value:+.2f}, the other positives' {middle:+.2f}: another word, or badly recorded"
             found.append(Finding("unlike_others", member.clip.path, member.part, detail, weight=-value))
     if asks is not None:
         return found, []
     high = float(np.quantile(heard.positives, SURE))
     for member, value, at_s in zip(others, heard.others.tolist(), heard.at_s.tolist(), strict=True):
         if value >= high:
-            detail = f"{value:+.2f} at {at_s:.1f} s, where positives have {middle:+.2f}"
+            detail = f"likeness {value:+.2f} to the phrase at {at_s:.1f} s, that of positives {middle:+.2f}"
             found.append(Finding("holds_phrase", member.clip.path, member.part, detail, weight=value))
     return found, []
 

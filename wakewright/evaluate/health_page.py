@@ -16,7 +16,7 @@ from wakewright.data.faults import MEANING, Fault, Finding
 from wakewright.data.health import Health
 from wakewright.data.layouts import REPORT, SOUNDS
 from wakewright.evaluate.page import document, html_table
-from wakewright.evaluate.wording import hours
+from wakewright.evaluate.wording import lasting
 
 PAGE = "index.html"
 JOURNAL = "health.journal.jsonl"
@@ -34,7 +34,7 @@ LISTED = 500
 def words(health: Health) -> list[str]:
     """What the terminal shows: how much there is, what is wrong, what one should know."""
     lines = [
-        f"{a.part}: {a.clips:,} {a.kind.replace('_', ' ')}, {hours(a.hours)}, {a.speakers:,} speakers or places"
+        f"{a.part}: {a.clips:,} {a.kind.replace('_', ' ')}, {lasting(a.hours)}, {a.speakers:,} speakers or places"
         for a in health.amounts
     ]
     for fault, count in health.counts().items():
@@ -123,7 +123,7 @@ def html(health: Health, title: str, sounds: dict[str, str]) -> str:
         html_table(
             ["part", "kind", "clips", "length", "speakers or places"],
             (
-                [escape(a.part), a.kind.replace("_", " "), f"{a.clips:,}", hours(a.hours), f"{a.speakers:,}"]
+                [escape(a.part), a.kind.replace("_", " "), f"{a.clips:,}", lasting(a.hours), f"{a.speakers:,}"]
                 for a in health.amounts
             ),
         ),

@@ -15,6 +15,11 @@ def hours(value: float) -> str:
     return f"{value:.1f} h" if value >= 1 else f"{value:.2f} h"
 
 
+def lasting(value: float) -> str:
+    """Hours as `hours` writes them; what is shorter than a tenth of one in minutes."""
+    return hours(value) if value >= 0.1 else f"{60 * value:.1f} min"
+
+
 def rate_text(rate: Rate) -> str:
     """ "0 in 2.3 h (at most 1.3 per hour, 95 %)" or "0.47 per hour (6 in 12.8 h; 0.17 to 1.0)"."""
     if rate.per_hour is None or rate.high is None:
