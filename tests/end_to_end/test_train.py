@@ -393,6 +393,13 @@ def test_a_tiny_model_learns_from_the_embedding_and_a_teacher(
     assert after["model"] == "model.tflite"
     assert 0 < after["threshold"] <= 1
     assert len(Detector.load(tmp_path / "tflite").score(np.zeros(48_000, np.float32))) > 90
+    files = export_run(float32, to="onnx", out=tmp_path / "onnx", calibrate=3)
+    assert {f.name for f in files} >= {f"model{form}.onnx" for form in ("", "_windowed", "_float", "_windowed_float")}
+    assert json.loads((tmp_path / "onnx" / "metadata.json").read_text()) == after | {"model": "model.onnx"}
+    heard = np.load(tmp_path / "onnx" / "golden_features.npy")
+    whole, plain = (Detector.load(place)._network(heard) for place in (tmp_path / "onnx", float32.folder))
+    np.testing.assert_allclose(whole, plain, atol=0.1)
+    assert not np.array_equal(whole, plain)
     assert not float32.tflite_path.exists()
     broken = Run.create(recipe, tmp_path / "broken")
     for stage in ("pretrain", "train model"):

@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -60,10 +61,27 @@ def test_without_esp_ppq_it_says_how_to_get_it(
 def test_it_states_how_far_off_the_scores_are(model: object, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(espdl.PYTHON, program(tmp_path, STAND_IN))
     files = espdl.write(model, FRAMES, tmp_path / "out", "hey", "esp32-s3")
-    assert [file.name for file in files] == ["hey.espdl", "hey.info", "hey.espdl.json"]
+    assert [file.name for file in files[:3]] == ["hey.espdl", "hey.info", "hey.espdl.json"]
     about = json.loads(files[2].read_text())
     assert about["difference_from_trained"] == {"largest": 0.01, "mean": 0.01}
     assert about["windows"] == (290 - about["frames"]) // 3 + 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a Unix script")
+def test_it_leaves_what_a_device_can_replay(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(espdl.PYTHON, program(tmp_path, STAND_IN))
+    files = espdl.write(model, FRAMES, tmp_path / "out", "hey", "esp32-s3")
+    assert [file.name for file in files[3:]] == ["golden_features.npy", "golden_scores.npy", "parity.json"]
+    features, scores, told = np.load(files[3]), np.load(files[4]), json.loads(files[5].read_text())
+    np.testing.assert_array_equal(features, FRAMES)
+    assert len(scores) == len(told["starts"]) == told["steps"] > 1
+    windows = np.stack([features[at : at + model.receptive_field] for at in told["starts"]])
+    with torch.no_grad():
+        own = torch.sigmoid(model(torch.from_numpy(windows))[0][:, 0]).numpy()
+    np.testing.assert_allclose(scores, own + 0.01, atol=1e-5)
+    assert told["esp_ppq_torch"] == pytest.approx(0.01, abs=1e-5)
+    assert 0 <= told["onnx_torch"] < 1e-4
+    assert told["esp_dl"] is None  # nothing ran the file itself, and that is said
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the stand-in is a Unix script")

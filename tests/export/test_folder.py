@@ -29,8 +29,9 @@ from wakewright.core.recipe import Model, Recipe, Targets
 from wakewright.core.run import Run
 from wakewright.detect import device_rule
 from wakewright.detect.household import FILE, fitted_to
+from wakewright.dsp import frontend
 from wakewright.dsp.litert import Net
-from wakewright.export import device, folder, parity
+from wakewright.export import device, folder, onnx, parity, qdq
 from wakewright.export.arena import arena
 from wakewright.export.folder import FORMATS, export_run, household_notes
 from wakewright.models import registry
@@ -213,7 +214,7 @@ def test_a_file_that_is_written_no_more_is_not_exported(int8: Run, tmp_path: Pat
     with pytest.raises(RunError, match=r"earlier version wrote the int8 model(.|\n)*do:  add --calibrate 10"):
         export_run(older, to="esphome", out=tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    assert len(export_run(older, to="onnx", out=tmp_path / "onnx")) == 8
+    assert len(export_run(older, to="onnx", out=tmp_path / "onnx")) == 9
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
@@ -268,16 +269,17 @@ def test_a_disk_that_fills_leaves_the_older_export_whole(
         if len(synced) == asked + 2:
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    asked = 6 + 1  # files that are made elsewhere first; then the second of those that go into the folder
+    asked = 7 + 1  # files that are made elsewhere first; then the second of those that go into the folder
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(DiskFull, match=r"no room to write .*out/(.|\n)*name a folder on another disk with --out"):
         export_run(louder, to="c", out=tmp_path / "out")
     assert {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()} == before
 
 
-def test_calibrate_is_for_devices(run: Run, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"--to onnx writes the model as it was trained\n  got: --calibrate 5"):
-        export_run(run, to="onnx", out=tmp_path / "out", calibrate=5)
+@pytest.mark.parametrize("to", ["openwakeword", "espdl"])
+def test_calibrate_is_for_our_own_int8(run: Run, tmp_path: Path, to: str) -> None:
+    with pytest.raises(InputError, match=rf"--to {to} has no use for it\n  got: --calibrate 5\n  do: .*onnx, tflite"):
+        export_run(run, to=to, out=tmp_path / "out", calibrate=5)
 
 
 def test_nothing_is_left_when_the_proof_fails(int8: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -304,19 +306,81 @@ def test_a_model_past_the_recipes_targets_is_exported_by_force_alone(int8: Run, 
     assert export_run(strict, to="esphome", out=tmp_path / "out", force=True)
 
 
+def _kinds(path: Path) -> set[str]:
+    return {node.op_type for node in onnx_package.load(path).graph.node}
+
+
 def test_onnx_of_int8_rounds_and_is_there_in_float_and_windowed_too(int8: Run, tmp_path: Path) -> None:
     files = export_run(int8, to="onnx", out=tmp_path)
     proof = {"golden.wav", "golden_features.npy", "golden_scores.npy", "parity.json"}
-    forms = {"model.onnx", "model_float.onnx", "model_windowed.onnx", "metadata.json"}
-    assert {f.name for f in files} == forms | proof
-    kinds = {n.op_type for n in onnx_package.load(tmp_path / "model.onnx").graph.node}
-    assert {"QuantizeLinear", "DequantizeLinear"} <= kinds
-    assert "QuantizeLinear" not in {n.op_type for n in onnx_package.load(tmp_path / "model_float.onnx").graph.node}
+    forms = [("model.onnx", "model_float.onnx"), ("model_windowed.onnx", "model_windowed_float.onnx")]
+    assert {f.name for f in files} == {name for pair in forms for name in pair} | proof | {"metadata.json"}
+    for whole, plain in forms:
+        assert {"QuantizeLinear", "DequantizeLinear"} <= _kinds(tmp_path / whole)
+        assert not {"QuantizeLinear", "DequantizeLinear"} & _kinds(tmp_path / plain)
+        assert (tmp_path / whole).stat().st_size < 0.6 * (tmp_path / plain).stat().st_size
     sound = _sound(int8)
     rounded, file = Detector.load(tmp_path).score(sound), Detector.load(int8.folder, reference=True).score(sound)
     np.testing.assert_allclose(rounded, file, atol=0.03)
     session = onnxruntime.InferenceSession(str(tmp_path / "model_windowed.onnx"))
     assert session.get_inputs()[0].shape == [1, 272, 40]
+
+
+def test_onnx_of_an_earlier_version_is_stored_as_int8(
+    int8: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = Run.open(Path(shutil.copytree(int8.folder, tmp_path / "older")))
+    monkeypatch.setattr(qdq, "store_file", lambda *_: None)
+    onnx.write(registry.of_run(older), older.onnx_path)
+    monkeypatch.undo()
+    before = older.onnx_path.read_bytes()
+    sound = _sound(older)
+    out = tmp_path / "out"
+    export_run(older, to="onnx", out=out)
+    assert (out / "model.onnx").stat().st_size < 0.5 * len(before)
+    assert older.onnx_path.read_bytes() == before
+    export_run(int8, to="onnx", out=tmp_path / "now")
+    np.testing.assert_array_equal(Detector.load(out).score(sound), Detector.load(tmp_path / "now").score(sound))
+    told = json.loads((out / "parity.json").read_text())
+    golden = Detector.load(out)._network(np.load(out / "golden_features.npy"))
+    np.testing.assert_allclose(golden, np.load(out / "golden_scores.npy"), atol=1e-6)
+    assert told["onnx_torch"] < 0.05
+
+
+@pytest.mark.parametrize("to", ["tflite", "esphome", "c"])
+def test_the_proof_of_int8_tells_of_the_onnx_file_too(int8: Run, tmp_path: Path, to: str) -> None:
+    export_run(int8, to=to, out=tmp_path / "out")
+    told = json.loads((tmp_path / "out" / "parity.json").read_text())
+    export_run(int8, to="onnx", out=tmp_path / "onnx")
+    by_onnx, by_file = (np.load(tmp_path / place / "golden_scores.npy") for place in ("onnx", "out"))
+    apart = np.abs(by_onnx - by_file / 256)
+    assert told["onnx"] == pytest.approx(apart.max(), abs=1e-6)
+    assert 0 < told["onnx"] < 0.03
+    assert apart[told["onnx_at"]] == pytest.approx(apart.max(), abs=1e-6)
+    assert told["onnx_torch"] == json.loads((tmp_path / "onnx" / "parity.json").read_text())["onnx_torch"]
+
+
+def test_openwakeword_is_proven_on_clips_of_the_run(spoken: Manifest, tmp_path: Path) -> None:
+    run = Run.create(Recipe(phrase="hey katya"), tmp_path / "runs")
+    torch.manual_seed(1)
+    head = registry.create(registry.Dimensions("speech_embedding")).eval()
+    head.set_statistics(torch.full((96,), 2.0), torch.full((96,), 9.0))
+    registry.save(run.model_path, head)
+    pipeline._export(run, head)
+    _give_samples(run, spoken)
+    out = tmp_path / "out"
+    files = export_run(run, to="openwakeword", out=out)
+    proof = ["golden.wav", "golden_features.npy", "golden_scores.npy", "parity.json"]
+    assert files == [out / name for name in ["hey_katya.onnx", "hey_katya.tflite", *proof]]
+    told, features, scores = json.loads(files[5].read_text()), np.load(files[3]), np.load(files[4])
+    assert told["steps"] == len(scores) == len(features) - 15 > 50
+    assert max(told[f"{name}_torch"] for name in ("onnx", "tflite")) < 1e-4
+    replayed = frontend.create("speech_embedding").push(load(files[2]))
+    np.testing.assert_allclose(features, replayed, atol=1e-5)
+    net = Net(files[1].read_bytes(), reference=True)
+    np.testing.assert_array_equal(scores[7], net(features[None, 7:23])[0, 0])
+    own = Detector.load(run.folder)._network(features)[15:]
+    np.testing.assert_allclose(scores, own, atol=1e-4)  # a threshold of 0.5 moves nothing
 
 
 def test_what_was_fitted_to_a_household_goes_along_and_its_gain_is_told(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from wakewright.core.errors import InputError, WakewrightError
 from wakewright.core.manifest import Manifest
 from wakewright.detect.networks import OnnxNetwork
 from wakewright.dsp.embedding import SpeechEmbedding
-from wakewright.export import onnx, openwakeword
+from wakewright.export import onnx, openwakeword, parity_head
 from wakewright.models import registry
 
 
@@ -74,6 +75,40 @@ def test_both_files_say_the_same_and_the_threshold_lies_at_a_half(head: Any, tmp
     for value in values:
         assert value.shape == (1, 1)
         assert value[0, 0] == pytest.approx(0.5, abs=1e-4)
+
+
+def test_the_package_itself_is_held_to_the_trained_head(head: Any, sound: np.ndarray, tmp_path: Path) -> None:
+    pytest.importorskip("pyopen_wakeword")
+    paths = tmp_path / "hey.onnx", tmp_path / "hey.tflite"
+    shifted = openwakeword.write(head, 0.7, *paths)
+    frames = SpeechEmbedding().push(sound)
+    found, scores = parity_head.prove(shifted, *paths, frames)
+    assert found.steps == len(scores) == len(frames) - 15
+    assert found.pyopen_wakeword is not None
+    assert max(found.onnx_torch, found.tflite_torch, found.pyopen_wakeword) < 1e-5
+    theirs = parity_head.on_package(paths[1], frames)
+    assert theirs is not None
+    np.testing.assert_allclose(theirs, scores, atol=1e-5)
+
+
+def test_another_heads_file_is_refused_with_its_step(head: Any, tmp_path: Path) -> None:
+    frames = (2.0 + 9.0 * np.random.default_rng(1).normal(size=(40, 96))).astype(np.float32)
+    other, own = ([tmp_path / f"{name}.{end}" for end in ("onnx", "tflite")] for name in ("other", "own"))
+    openwakeword.write(head, 0.9, *other)
+    shifted = openwakeword.write(head, 0.5, *own)
+    for name, files in (("ONNX Runtime", (other[0], own[1])), ("LiteRT", (own[0], other[1]))):
+        with pytest.raises(WakewrightError, match=rf"{name} does not give what .*\n  got: .* off at step \d+"):
+            parity_head.prove(shifted, *files, frames)
+
+
+def test_without_the_package_its_runtime_is_said_not_to_have_run(
+    head: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = tmp_path / "hey.onnx", tmp_path / "hey.tflite"
+    shifted = openwakeword.write(head, 0.5, *paths)
+    monkeypatch.setitem(sys.modules, "pyopen_wakeword", None)
+    found, _ = parity_head.prove(shifted, *paths, np.zeros((20, 96), np.float32))
+    assert found.pyopen_wakeword is None
 
 
 def test_a_tiny_model_and_a_file_that_differs_are_refused(

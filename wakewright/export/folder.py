@@ -24,8 +24,20 @@ from wakewright.core.run import Run
 from wakewright.detect import household, metadata
 from wakewright.detect.networks import damaged
 from wakewright.dsp import frontend
-from wakewright.dsp.micro import MicroFrontend
-from wakewright.export import budget, espdl, flatfile, onnx, openwakeword, parity, post_training, tflite
+from wakewright.dsp.frontend import Frames
+from wakewright.dsp.micro import MicroFrontend, dequantise
+from wakewright.export import (
+    budget,
+    espdl,
+    flatfile,
+    onnx,
+    openwakeword,
+    parity,
+    parity_head,
+    parity_onnx,
+    post_training,
+    tflite,
+)
 from wakewright.export.arena import arena
 from wakewright.export.device import WEBSITE, Device, c_files, esphome_yaml, identifier, manifest
 from wakewright.models import quantised, registry
@@ -84,21 +96,22 @@ def export_run(
     """Write the run's model in the format `to` into the folder `out`; returns the files, all of them or none.
 
     - "onnx": `model.onnx` (streaming, its state in and out), checked against the trained weights when the run was
-      made, with the `metadata.json` that `Detector.load(out)` reads; `model_windowed.onnx`; and of a model that
-      learnt for int8, whose `model.onnx` rounds as its file does, `model_float.onnx`.
+      made, with the `metadata.json` that `Detector.load(out)` reads; `model_windowed.onnx`. Of a model that learnt
+      for int8, or with `calibrate`, both are int8, and `model_float.onnx` and `model_windowed_float.onnx` are not.
     - "tflite": `model.tflite` (int8, streaming) with its `metadata.json`, `model_windowed.tflite` (int8) and
       `model_float.tflite`.
     - "esphome": `NAME.tflite`, `NAME.json` (manifest) and `NAME.yaml` (what to write into a configuration).
     - "c": `NAME.h` and `NAME.c`.
     - "openwakeword": `NAME.onnx` and `NAME.tflite`, a head on the shared speech embedding as openWakeWord's runtimes
       load it; the calibrated threshold lies at their usual 0.5.
-    - "espdl": `NAME.espdl`, `NAME.info` and `NAME.espdl.json`, by esp-ppq where that is installed; not proven.
+    - "espdl": `NAME.espdl`, `NAME.info` and `NAME.espdl.json`, by esp-ppq where that is installed. Its scores are
+      compared with the trained model's; what runs the file itself does not run here.
 
-    The int8 ones and "onnx" also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`,
-    `parity.json`. The int8 ones need a run that learnt with the roundings of int8, or `calibrate`, the number of
-    streams to read a float32 model's ranges off.
+    All also hold the proof: `golden.wav`, `golden_features.npy`, `golden_scores.npy`, `parity.json`. "tflite",
+    "esphome" and "c" need a run that learnt with the roundings of int8, or `calibrate`, the number of streams to read
+    a float32 model's ranges off.
 
-    Raises InputError for another format, for `calibrate` with one that is not for a device, for a device where the
+    Raises InputError for another format, for `calibrate` with one that is not int8, for a device where the
     model hears through another front end than micro or, unless `force`, is past the recipe's targets, RunError for an
     unfinished or damaged run or one without an int8 model, MissingPackage, WakewrightError when the file does not
     give what was trained, DiskFull: nothing is left behind then, and what an earlier export left stays.
@@ -117,11 +130,11 @@ def export_run(
             got=f"a model that hears through {own.kind}",
             do="use --to onnx, or train without model.frontend",
         )
-    if calibrate and to not in ON_DEVICE:
+    if calibrate and to not in INT8:
         raise InputError(
-            f"--calibrate makes int8 for a device, and --to {to} writes the model as it was trained",
+            f"--calibrate makes int8 of a model, and --to {to} has no use for it",
             got=f"--calibrate {calibrate}",
-            do=f"leave it out, or choose one of: {', '.join(ON_DEVICE)}",
+            do=f"leave it out, or choose one of: {', '.join(INT8)}",
         )
     with tempfile.TemporaryDirectory(prefix="wakewright-") as place:
         wish = Wish(run, Path(place), author, website, calibrate)
@@ -160,21 +173,37 @@ def int8_of(run: Run) -> Int8:
 
 def _onnx(wish: Wish) -> list[Path]:
     paths = [wish.out / "model.onnx", wish.out / "metadata.json"]
-    source = wish.run.require("model.onnx")
-    about, model = _metadata(wish.run), registry.of_run(wish.run)
-    write_bytes(paths[0], source.read_bytes())
+    if wish.calibrate:
+        about, model = wish.int8.about, wish.int8.model
+    else:
+        wish.run.require("model.onnx")
+        about, model = _metadata(wish.run), registry.of_run(wish.run)
     write_json(paths[1], about | {"model": "model.onnx"})
     golden = _golden_file(wish)
-    front = frontend.create(model.frontend)
-    found = parity.prove_onnx(model, source, front.push(load(golden)))
+    found = _streaming(wish, model, paths[0], frontend.create(model.frontend).push(load(golden)))
     paths += [golden, *parity.write_onnx_golden(wish.out, found)]
     paths.append(wish.out / "model_windowed.onnx")
     onnx.write_windowed(model, paths[-1])
     if quantised.is_prepared(model):
         quantised.set_rounding(model, rounds=False, watches=False)
-        paths.append(wish.out / "model_float.onnx")
-        onnx.write(model, paths[-1])
+        paths += [wish.out / "model_float.onnx", wish.out / "model_windowed_float.onnx"]
+        onnx.write(model, paths[-2])
+        onnx.write_windowed(model, paths[-1])
     return paths
+
+
+def _streaming(wish: Wish, model: Any, path: Path, frames: Frames) -> parity.OnnxParity:
+    """Write the streaming ONNX file of `model` to `path` and prove it over `frames`."""
+    if wish.calibrate:
+        onnx.write(model, path)
+        return parity.prove_onnx(model, path, frames)
+    source = wish.run.require("model.onnx")
+    found = parity.prove_onnx(model, source, frames)
+    write_bytes(path, source.read_bytes())
+    if not quantised.is_rounding(model):
+        return found
+    onnx.finish(path, model)  # an earlier version stored rounded weights as floats
+    return parity.prove_onnx(model, path, frames)
 
 
 def _tflite(wish: Wish) -> list[Path]:
@@ -206,11 +235,14 @@ def _c(wish: Wish) -> list[Path]:
 
 
 def _openwakeword(wish: Wish) -> list[Path]:
-    about, head = _metadata(wish.run), registry.of_run(wish.run)
+    about, model = _metadata(wish.run), registry.of_run(wish.run)
     name = identifier(about["wake_word"])
-    paths = [wish.out / f"{name}.onnx", wish.out / f"{name}.tflite"]
-    openwakeword.write(head, about["threshold"], *paths)
-    return paths
+    paths = wish.out / f"{name}.onnx", wish.out / f"{name}.tflite"
+    head = openwakeword.write(model, about["threshold"], *paths)
+    golden = _golden_file(wish)
+    frames = frontend.create(model.frontend).push(load(golden))
+    found, scores = parity_head.prove(head, *paths, frames)
+    return [*paths, golden, *parity.save_golden(wish.out, frames, scores, dataclasses.asdict(found))]
 
 
 def _espdl(wish: Wish) -> list[Path]:
@@ -222,8 +254,9 @@ def _espdl(wish: Wish) -> list[Path]:
             do="train a tiny model: --for esp32",
         )
     board = wish.run.recipe.targets.board if wish.run.recipe.targets else "esp32-s3"
-    frames = MicroFrontend().push(_golden(wish.run))
-    return espdl.write(model, frames, wish.out, identifier(about["wake_word"]), board)
+    golden = _golden_file(wish)
+    frames = MicroFrontend().push(load(golden))
+    return [golden, *espdl.write(model, frames, wish.out, identifier(about["wake_word"]), board)]
 
 
 FORMATS: dict[str, Callable[[Wish], list[Path]]] = {
@@ -237,6 +270,8 @@ FORMATS: dict[str, Callable[[Wish], list[Path]]] = {
 """Formats that `export_run` writes."""
 ON_DEVICE = ("tflite", "esphome", "c")
 """Those of them that a microcontroller runs."""
+INT8 = ("onnx", *ON_DEVICE)
+"""Those of them that have our int8."""
 
 
 def _metadata(run: Run) -> dict[str, Any]:
@@ -248,7 +283,7 @@ def household_notes(run: Run, to: str, calibrate: int = 0) -> list[str]:
     """What a user must know of an export of a run that was fitted to a household; nothing for another."""
     if not (run.folder / household.FILE).is_file():
         return []
-    if calibrate and to in ON_DEVICE:
+    if calibrate and to in INT8:
         return ["what was fitted to the household is not in it: int8 made now has a threshold of its own"]
     about = _metadata(run)
     notes = [f"the threshold, {about['threshold']:.3f}, is the one fitted to the household"]
@@ -274,7 +309,10 @@ def _proof(wish: Wish) -> list[Path]:
     int8, golden = wish.int8, _golden_file(wish)
     frames = MicroFrontend().push_quantised(load(golden))  # with the roundings of 16 bits
     found = parity.prove(int8.model, int8.file, frames)
-    return [golden, *parity.write_golden(wish.out, int8.file, frames, int8.model.stride, found)]
+    with tempfile.TemporaryDirectory(prefix="wakewright-") as place:
+        proven = _streaming(wish, int8.model, Path(place) / "model.onnx", dequantise(frames))
+    beside = parity_onnx.beside(int8.file, proven, int8.model.stride)
+    return [golden, *parity.write_golden(wish.out, int8.file, frames, int8.model.stride, found, **beside)]
 
 
 def _golden_file(wish: Wish) -> Path:

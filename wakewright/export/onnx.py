@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
 from torch import Tensor, nn
@@ -80,13 +79,11 @@ def write(model: Any, path: Path) -> float:
 
 
 def finish(path: Path, model: Any) -> None:
-    """Store what a model that rounds is made of as int8, and write into the file at `path` which front end it hears
+    """Store the weights of a model that rounds as int8, and write into the file at `path` which front end it hears
     through and how many of its frames a step takes."""
-    made = onnx.load(str(path))
     if quantised.is_rounding(model):
-        qdq.store(made, HEARD.get(model.frontend))
-    onnx.helper.set_model_props(made, {"frontend": model.frontend, "stride": str(model.stride)})
-    path.write_bytes(made.SerializeToString())
+        qdq.store_file(path, HEARD.get(model.frontend))
+    qdq.label(path, {"frontend": model.frontend, "stride": str(model.stride)})
 
 
 def write_windowed(model: Any, path: Path) -> float:

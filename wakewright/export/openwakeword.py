@@ -26,8 +26,8 @@ from wakewright.models.embedding_head import LIMIT, MEMBERS, WINDOW, EmbeddingHe
 _RELU = 1
 
 
-def write(model: Any, threshold: float, onnx_path: Path, tflite_path: Path) -> None:
-    """Write both files of a head (in evaluation mode), each checked against torch.
+def write(model: Any, threshold: float, onnx_path: Path, tflite_path: Path) -> Shifted:
+    """Write both files of a head (in evaluation mode), each checked against torch; returns what they compute.
 
     `threshold` is the calibrated one, 0 to 1. Raises InputError for a model that is no head on the embedding,
     WakewrightError when a file does not give what torch gives; nothing is left then.
@@ -38,7 +38,7 @@ def write(model: Any, threshold: float, onnx_path: Path, tflite_path: Path) -> N
             got=f"a model on the {model.frontend} front end",
             do='train one: wakewright train "PHRASE" --for pi, or use --to esphome',
         )
-    head = _Shifted(model, threshold).eval()
+    head = Shifted(model, threshold).eval()
     file = _tflite(model, head.shift)
     _check("TFLite", head, lambda window: Net(file)(window))
     with replacing(onnx_path) as temporary:
@@ -47,9 +47,10 @@ def write(model: Any, threshold: float, onnx_path: Path, tflite_path: Path) -> N
         session = onnxruntime.InferenceSession(str(temporary), providers=["CPUExecutionProvider"])
         _check("ONNX", head, lambda window: session.run(None, {"embeddings": window})[0])
     write_bytes(tflite_path, file)
+    return head
 
 
-class _Shifted(nn.Module):
+class Shifted(nn.Module):
     """(1, 16, 96) -> (1, 1) probability, 0.5 where the head's own reaches the threshold."""
 
     def __init__(self, model: EmbeddingHead, threshold: float) -> None:
@@ -64,7 +65,7 @@ class _Shifted(nn.Module):
 
 
 @torch.no_grad()
-def _check(form: str, head: _Shifted, run: Any) -> None:
+def _check(form: str, head: Shifted, run: Any) -> None:
     generator = torch.Generator().manual_seed(0)
     mean, spread = head.model.mean, 1.0 / head.model.scale
     for _ in range(20):

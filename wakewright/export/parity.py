@@ -9,7 +9,6 @@ twice, and later layers spread that. How many steps of the logit come of it is t
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -152,26 +151,29 @@ def prove_onnx(model: Any, path: Path, frames: Frames) -> OnnxParity:
 
 def write_onnx_golden(folder: Path, parity: OnnxParity) -> list[Path]:
     """Write what a runtime can replay: golden_features.npy and golden_scores.npy (float32), parity.json."""
-    paths = [folder / name for name in GOLDEN]
-    _save(paths, parity.frames, parity.scores)
     told = {"steps": len(parity.scores), "onnx_torch": parity.difference, "onnx_torch_at": parity.at}
-    write_json(paths[2], told)
-    return paths
+    return save_golden(folder, parity.frames, parity.scores, told)
 
 
-def write_golden(folder: Path, file: bytes, frames: Frames8, stride: int, parity: Parity) -> list[Path]:
-    """Write what a device can replay: golden_features.npy (int8), golden_scores.npy (uint8), parity.json."""
-    paths = [folder / name for name in GOLDEN]
+def write_golden(
+    folder: Path, file: bytes, frames: Frames8, stride: int, parity: Parity, **more: float
+) -> list[Path]:
+    """Write what a device can replay: golden_features.npy (int8), golden_scores.npy (uint8), parity.json.
+
+    `more` goes into parity.json as it is.
+    """
     frames = frames[: len(frames) // stride * stride]
-    _save(paths, frames, streamed(file, frames, stride))
-    write_json(paths[2], dataclasses.asdict(parity))
-    return paths
+    return save_golden(folder, frames, streamed(file, frames, stride), dataclasses.asdict(parity) | more)
 
 
-def _save(paths: Sequence[Path], *values: NDArray[Any]) -> None:
-    for path, array in zip(paths, values, strict=False):
+def save_golden(folder: Path, features: NDArray[Any], scores: NDArray[Any], told: dict[str, Any]) -> list[Path]:
+    """Write the files named in `GOLDEN` into `folder`."""
+    paths = [folder / name for name in GOLDEN]
+    for path, array in zip(paths, (features, scores), strict=False):
         with replacing(path) as temporary, temporary.open("wb") as stream:
             np.save(stream, array)
+    write_json(paths[2], told)
+    return paths
 
 
 @torch.no_grad()

@@ -10,9 +10,11 @@ product, and a DequantizeLinear for it would be one more operator at each step.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import onnx
 from numpy.typing import NDArray
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 
@@ -43,6 +45,20 @@ def store(model: ModelProto, heard: Grid | None) -> None:
     for node in list(model.graph.node):
         graph.add(node)
     graph.write()
+
+
+def store_file(path: Path, heard: Grid | None) -> None:
+    """`store` the model that lies at `path`."""
+    model = onnx.load(str(path))
+    store(model, heard)
+    path.write_bytes(model.SerializeToString())
+
+
+def label(path: Path, properties: dict[str, str]) -> None:
+    """Write properties into the model that lies at `path`, in place of those it has."""
+    model = onnx.load(str(path))
+    helper.set_model_props(model, properties)
+    path.write_bytes(model.SerializeToString())
 
 
 class _Graph:
