@@ -70,6 +70,7 @@ def test_the_folder_holds_a_detector_and_nothing_else(run: Run, tmp_path: Path) 
     told = json.loads((out / "parity.json").read_text())
     assert told["steps"] == len(replayed) > 100
     assert 0 <= told["onnx_torch"] < 1e-4
+    assert 0 < told["windowed_torch"] < 1e-4
     export_run(run, to="onnx", out=out)  # over itself
 
 
@@ -315,6 +316,7 @@ def test_onnx_of_int8_rounds_and_is_there_in_float_and_windowed_too(int8: Run, t
     proof = {"golden.wav", "golden_features.npy", "golden_scores.npy", "parity.json"}
     forms = [("model.onnx", "model_float.onnx"), ("model_windowed.onnx", "model_windowed_float.onnx")]
     assert {f.name for f in files} == {name for pair in forms for name in pair} | proof | {"metadata.json"}
+    assert 0 <= json.loads((tmp_path / "parity.json").read_text())["windowed_torch"] < 0.05
     for whole, plain in forms:
         assert {"QuantizeLinear", "DequantizeLinear"} <= _kinds(tmp_path / whole)
         assert not {"QuantizeLinear", "DequantizeLinear"} & _kinds(tmp_path / plain)

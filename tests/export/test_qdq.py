@@ -12,9 +12,10 @@ import pytest
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from wakewright.core.errors import WakewrightError
 from wakewright.detect.networks import OnnxNetwork
 from wakewright.dsp.micro import SCALE, dequantise
-from wakewright.export import onnx, qdq
+from wakewright.export import onnx, parity_onnx, qdq
 from wakewright.export.qdq import Grid
 from wakewright.models import quantised, registry
 
@@ -70,6 +71,20 @@ def test_all_that_is_multiplied_is_stored_as_int8(rounding: Any, form: str, tmp_
             units = values[heard.input[1]] * values[source[node.input[1]].input[1]]
             np.testing.assert_allclose(values[bias.input[1]], units, rtol=1e-6)
     assert {str(p.key): p.value for p in made.metadata_props} == {"frontend": "micro", "stride": str(rounding.stride)}
+
+
+def test_another_models_windowed_file_is_refused(mixednet: Any, heard: Any, tmp_path: Path) -> None:
+    onnx.write_windowed(mixednet, tmp_path / "windowed.onnx")
+    frames = dequantise(heard(500))
+    assert parity_onnx.windowed(mixednet, tmp_path / "windowed.onnx", frames) < 0.05
+    bias = mixednet.last.conv.bias
+    before = bias.data.clone()
+    bias.data += 1.0
+    try:
+        with pytest.raises(WakewrightError, match="the windowed ONNX model does not give what the trained model"):
+            parity_onnx.windowed(mixednet, tmp_path / "windowed.onnx", frames)
+    finally:
+        bias.data = before
 
 
 def test_it_gives_what_the_floats_gave_in_a_fraction_of_the_bytes(

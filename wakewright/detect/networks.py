@@ -48,16 +48,23 @@ def open_network(
     return OnnxNetwork(path, stride, channels, frontend)
 
 
+def onnx_options() -> Any:
+    """How ONNX Runtime is to compute: in one thread, and with sums that fit."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # else processors without VNNI add two products of int8 in 16 bits, which some sums do not fit
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    return options
+
+
 class OnnxNetwork:
     """An ONNX file in ONNX Runtime, its state carried from call to call."""
 
     def __init__(self, path: Path, stride: int, channels: int, frontend: str) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = options.inter_op_num_threads = 1
-        # else processors without VNNI add two products of int8 in 16 bits, which some sums do not fit
-        options.add_session_config_entry("session.x64quantprecision", "1")
         try:
-            self._session: Any = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session: Any = onnxruntime.InferenceSession(
+                str(path), onnx_options(), providers=["CPUExecutionProvider"]
+            )
         except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
             raise damaged(path, str(error).split(":")[-1].strip()) from error
         shapes = {i.name: i.shape for i in self._session.get_inputs()}

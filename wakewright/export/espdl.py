@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from wakewright.core.errors import MissingPackage, WakewrightError
 from wakewright.core.files import write_bytes, write_json
 from wakewright.dsp.frontend import Frames
-from wakewright.export import espdl_program, onnx, parity
+from wakewright.export import espdl_program, onnx, parity, parity_onnx
 from wakewright.models import quantised
 
 PYTHON = "WAKEWRIGHT_ESPDL_PYTHON"
@@ -66,7 +66,8 @@ def write(model: Any, frames: Frames, folder: Path, name: str, board: str) -> li
     chip = CHIPS.get(board, "esp32s3")
     with tempfile.TemporaryDirectory(prefix="wakewright-") as place:
         work = Path(place)
-        by_onnx = onnx.write_windowed(plain, work / "model.onnx")
+        onnx.write_windowed(plain, work / "model.onnx")
+        by_onnx = parity_onnx.windowed(plain, work / "model.onnx", frames)
         np.save(work / "windows.npy", windows)
         # -I: else our own export/onnx.py, beside the program, would be taken for the package of that name
         _call([interpreter, "-I", espdl_program.__file__, str(work), chip])

@@ -181,9 +181,10 @@ def _onnx(wish: Wish) -> list[Path]:
     write_json(paths[1], about | {"model": "model.onnx"})
     golden = _golden_file(wish)
     found = _streaming(wish, model, paths[0], frontend.create(model.frontend).push(load(golden)))
-    paths += [golden, *parity.write_onnx_golden(wish.out, found)]
-    paths.append(wish.out / "model_windowed.onnx")
-    onnx.write_windowed(model, paths[-1])
+    windowed = wish.out / "model_windowed.onnx"
+    onnx.write_windowed(model, windowed)
+    apart = parity_onnx.windowed(model, windowed, found.frames)
+    paths += [golden, *parity.write_onnx_golden(wish.out, found, windowed_torch=apart), windowed]
     if quantised.is_prepared(model):
         quantised.set_rounding(model, rounds=False, watches=False)
         paths += [wish.out / "model_float.onnx", wish.out / "model_windowed_float.onnx"]

@@ -149,10 +149,13 @@ def prove_onnx(model: Any, path: Path, frames: Frames) -> OnnxParity:
     return OnnxParity(frames, scores, float(apart[at]), at)
 
 
-def write_onnx_golden(folder: Path, parity: OnnxParity) -> list[Path]:
-    """Write what a runtime can replay: golden_features.npy and golden_scores.npy (float32), parity.json."""
+def write_onnx_golden(folder: Path, parity: OnnxParity, **more: float) -> list[Path]:
+    """Write what a runtime can replay: golden_features.npy and golden_scores.npy (float32), parity.json.
+
+    `more` goes into parity.json as it is.
+    """
     told = {"steps": len(parity.scores), "onnx_torch": parity.difference, "onnx_torch_at": parity.at}
-    return save_golden(folder, parity.frames, parity.scores, told)
+    return save_golden(folder, parity.frames, parity.scores, told | more)
 
 
 def write_golden(

@@ -1,12 +1,19 @@
-"""What parity.json of an int8 file says of the ONNX file of the same model, over the same frames."""
+"""What a proof says of ONNX files that are not the one it is made for: beside an int8 file, and windowed."""
 
 from __future__ import annotations
 
-import numpy as np
+from pathlib import Path
+from typing import Any
 
-from wakewright.detect.networks import LEVELS
+import numpy as np
+import onnxruntime
+import torch
+
+from wakewright.detect.networks import LEVELS, onnx_options
+from wakewright.dsp.frontend import Frames
 from wakewright.dsp.micro import requantise
-from wakewright.export.parity import OnnxParity, streamed
+from wakewright.export import onnx
+from wakewright.export.parity import WINDOWS, OnnxParity, streamed
 
 
 def beside(file: bytes, proven: OnnxParity, stride: int) -> dict[str, float]:
@@ -23,3 +30,19 @@ def beside(file: bytes, proven: OnnxParity, stride: int) -> dict[str, float]:
         "onnx_torch": proven.difference,
         "onnx_torch_at": proven.at,
     }
+
+
+@torch.no_grad()
+def windowed(model: Any, path: Path, frames: Frames) -> float:
+    """Largest difference in probability of the windowed file at `path` from `model`, over windows of the frames.
+
+    The (n, channels) frames must fill the receptive field. Raises WakewrightError when it is not accepted.
+    """
+    reach = model.receptive_field
+    starts = np.unique(np.linspace(0, len(frames) - reach, WINDOWS).astype(int))
+    windows = np.stack([frames[at : at + reach] for at in starts])
+    session = onnxruntime.InferenceSession(str(path), onnx_options(), providers=["CPUExecutionProvider"])
+    scores = np.array([session.run(None, {"frames": window[None]})[0][0, 0] for window in windows])
+    difference = float(np.abs(scores - torch.sigmoid(model(torch.from_numpy(windows))[0][:, 0]).numpy()).max())
+    onnx.accept(difference, "windowed ONNX", tolerance=onnx.tolerance_of(model))
+    return difference
