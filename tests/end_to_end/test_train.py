@@ -253,7 +253,8 @@ def test_a_sentry_and_a_judge_are_put_together_and_measured(
     assert [float(row[0]) for row in table] == list(cascade.TRIGGERS)
     calls = [float(row[1]) for row in table]
     assert calls[-1] == min(calls)
-    assert sum(row[-1] == "<" for row in table) == 1
+    (marked,) = (row for row in table if row[-1] == "<")
+    assert all(0 <= float(row[3]) <= 1 for row in table)  # each trigger's own threshold of the Judge
     for name in (
         "Sentry alone, as recorded",
         "Judge alone, as recorded",
@@ -264,6 +265,7 @@ def test_a_sentry_and_a_judge_are_put_together_and_measured(
     chosen = load_recipe(pair).cascade
     assert chosen is not None
     assert Path(chosen.judge or "") == run.folder.resolve()
+    assert (chosen.trigger, f"{chosen.confirm:.3f}") == (float(marked[0]), marked[3])
     assert main(["listen", str(pair), "--wav", str(tmp_path / "positive"), "--json"]) == 0
     assert main([*words[:3], "--calls", "1", "--out", str(pair)]) == 2 or min(calls) <= 1
     capsys.readouterr()

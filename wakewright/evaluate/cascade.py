@@ -120,6 +120,8 @@ class Tried:
     """Wakes per hour of sound without the phrase: what the Judge is asked."""
     caught: float
     """Share of the words that the Sentry wakes at."""
+    kept: Operating | None = None
+    """The lowest threshold of the Judge at which the pair keeps to the rate; None for none, or too many calls."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,14 +148,15 @@ def choose(
 ) -> Pairing:
     """Both thresholds together, on the Sentry's validation part.
 
-    The trigger is the one that catches most words among those that call at most `most_calls` times an hour, of equals
-    the lowest; one in the settings stays as it is. An early stage is to let next to nothing be lost, and what it lets
-    through is the next one's to reject (P. Viola and M. Jones, "Rapid Object Detection using a Boosted Cascade of
-    Simple Features", CVPR 2001): people score lower than the voices of validation, so that a trigger as high as these
-    allow loses people whom no Judge can bring back. The Judge's threshold then keeps the rate; see `_pairing`.
+    For each trigger that calls at most `most_calls` times an hour the lowest threshold of the Judge is looked for at
+    which the pair keeps to `fa_per_hour` (see `keeping`). Of the pairs that do, the one whose Sentry catches most
+    words is taken, of equals the one with the lowest trigger; a trigger in the settings is the only one tried. An
+    early stage is to let next to nothing be lost, and what it lets through is the next one's to reject (P. Viola and
+    M. Jones, "Rapid Object Detection using a Boosted Cascade of Simple Features", CVPR 2001): people score lower than
+    the voices of validation, so that the pair that misses fewest of these loses people whom no Judge can bring back.
 
     Clips that the Judge was trained on, and those that either run's guard left out, are not heard. Raises InputError
-    for two phrases, or where no trigger calls so seldom.
+    for two phrases, where no trigger calls so seldom, or where no pair keeps to the rate.
     """
     if sentry.recipe.phrase != judge.recipe.phrase:
         raise InputError(
@@ -170,20 +173,21 @@ def choose(
         _heard(f"Sentry on {name}", what, sentry, pair, triggers, progress)
         for name, what in (("words", spoken), ("others", silent))
     ]
-    tried = tuple(_tried(trigger, i, *wakes) for i, trigger in enumerate(triggers))
-    chosen = lowest(tried, most_calls).trigger
-    words, others = (
-        _heard(f"pair on {name}", what, sentry, pair, (chosen,), progress, judged=True)
-        for name, what in (("words", spoken), ("others", silent))
-    )
-    return _pairing(chosen, words, others, fa_per_hour, _alone(judge, silent, progress), tried)
+    tried = [_tried(trigger, i, *wakes) for i, trigger in enumerate(triggers)]
+    asked = tuple(one.trigger for one in within(tried, most_calls))
+    alone = _alone(judge, silent, progress)
+    others = _heard("pairs on others", silent, sentry, pair, asked, progress, judged=True)
+    keeps = {trigger: keeping(_silence(others, i), alone, fa_per_hour) for i, trigger in enumerate(asked)}
+    tried = [dataclasses.replace(one, kept=keeps.get(one.trigger)) for one in tried]
+    chosen = lowest(tried, fa_per_hour)
+    words = _heard("pair on words", spoken, sentry, pair, (chosen.trigger,), progress, judged=True)
+    curve = det_curve(_trials(words, 0), _silence(others, asked.index(chosen.trigger)))
+    assert chosen.kept is not None
+    return Pairing(chosen.trigger, chosen.kept.threshold, curve.at(chosen.kept.threshold), tuple(tried))
 
 
-def lowest(tried: Sequence[Tried], most_calls: float) -> Tried:
-    """Of the triggers that call at most so often, the lowest of those that catch most words.
-
-    A Sentry that everything keeps awake wakes seldom too: far down it catches less. Raises InputError for none.
-    """
+def within(tried: Sequence[Tried], most_calls: float) -> list[Tried]:
+    """The triggers that call at most so often. Raises InputError for none."""
     allowed = [one for one in tried if one.calls_per_hour <= most_calls]
     if not allowed:
         raise InputError(
@@ -191,7 +195,22 @@ def lowest(tried: Sequence[Tried], most_calls: float) -> Tried:
             got=f"{min(one.calls_per_hour for one in tried):.0f} an hour at least, where {most_calls:g} are allowed",
             do="allow more with --calls, or train the Sentry longer",
         )
-    return max(allowed, key=lambda one: (one.caught, -one.trigger))
+    return allowed
+
+
+def lowest(tried: Sequence[Tried], fa_per_hour: float) -> Tried:
+    """Of the pairs that keep to the rate, the one with the lowest trigger of those whose Sentry catches most words.
+
+    A Sentry that everything keeps awake wakes seldom too: far down it catches less. Raises InputError for none.
+    """
+    pairs = [one for one in tried if one.kept is not None]
+    if not pairs:
+        raise InputError(
+            "no pair keeps to the rate of false accepts",
+            got=f"a Judge as sure as can be of sound without the phrase, where {fa_per_hour:g} an hour are allowed",
+            do="allow more with --fa-per-hour, or train the Judge longer",
+        )
+    return max(pairs, key=lambda one: (one.caught, -one.trigger))
 
 
 def _unknown_to(judge: Run, sentry: Run) -> Parts:
@@ -272,23 +291,23 @@ def _tried(trigger: float, index: int, words: _Heard, others: _Heard) -> Tried:
     return Tried(trigger, calls_per_hour(_silence(others, index)), caught)
 
 
-def _pairing(
-    trigger: float, words: _Heard, others: _Heard, fa_per_hour: float, alone: Negatives, tried: tuple[Tried, ...]
-) -> Pairing:
-    """The Judge's threshold for a trigger.
+def keeping(silence: Negatives, alone: Negatives, fa_per_hour: float) -> Operating | None:
+    """The lowest threshold of the Judge at which a pair keeps to the rate, and its false accepts; None for no such.
 
-    Where the audio is too short to count the rate, it is one at which the Judge alone would accept so much that what
-    the Sentry lets through of it keeps to the rate, or one above all that was confirmed here; and never more than the
-    Judge would need alone.
+    `silence` is what the pair would accept of sound without the phrase, `alone` what the Judge would if it heard
+    everything. Where the audio is too short to count the rate, the threshold is one at which the Judge alone would
+    accept so much that what the Sentry lets through of it keeps to the rate: at most what the Judge would need alone,
+    and above all that was confirmed here.
     """
-    silence = _silence(others, 0)
-    curve = det_curve(_trials(words, 0), silence)
-    confirm = min(1.0, curve.operating_at(fa_per_hour).threshold)
-    if not allowed_count(fa_per_hour, silence.hours):
-        share = _let_through(silence, alone)
-        confirm = max(confirm, calibrate([], alone, fa_per_hour=fa_per_hour / share).threshold)
-    confirm = min(confirm, calibrate([], alone, fa_per_hour=fa_per_hour).threshold)
-    return Pairing(trigger, confirm, curve.at(confirm), tried)
+    curve = det_curve([], silence)
+    counted = curve.operating_at(fa_per_hour).threshold
+    if counted > 1.0:
+        return None
+    if allowed_count(fa_per_hour, silence.hours):
+        return curve.at(counted)
+    share = _let_through(silence, alone)
+    needed = calibrate([], alone, fa_per_hour=fa_per_hour / share).threshold
+    return curve.at(max(counted, min(needed, calibrate([], alone, fa_per_hour=fa_per_hour).threshold)))
 
 
 def calls_per_hour(silence: Negatives) -> float:
@@ -298,10 +317,11 @@ def calls_per_hour(silence: Negatives) -> float:
 
 def table(chosen: Pairing, say: Callable[[str], None]) -> None:
     """What every trigger would do, the chosen one marked, and what the pair does."""
-    say("trigger  calls/h  Sentry wakes at")
+    say("trigger  calls/h  Sentry wakes at  confirmed from")
     for one in chosen.tried:
         mark = "  <" if one.trigger == chosen.trigger else ""
-        say(f"{one.trigger:7.2f}  {one.calls_per_hour:7.1f}  {one.caught:15.1%}{mark}")
+        kept = "-" if one.kept is None else f"{one.kept.threshold:.3f}"
+        say(f"{one.trigger:7.2f}  {one.calls_per_hour:7.1f}  {one.caught:15.1%}  {kept:>14}{mark}")
     found = chosen.at_confirm
     say(
         f"confirmed from {chosen.confirm:.3f} on: missed {found.misses} of {found.positives} ({found.frr:.1%}), "
