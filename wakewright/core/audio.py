@@ -8,15 +8,17 @@ import os
 from collections import Counter
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import soundfile
 import soxr
 from numpy.typing import NDArray
 
 from wakewright.core.errors import AudioError
 from wakewright.core.files import write_bytes
+
+if TYPE_CHECKING:
+    import soundfile  # at run time where files are read and written: a detector of streams does neither
 
 SAMPLE_RATE = 16_000
 """Samples per second everywhere inside wakewright."""
@@ -116,6 +118,8 @@ UNKNOWN_BYTES = 0x7FFF0000
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
+    import soundfile
+
     if path.is_dir():
         raise AudioError(f"no recording at {path}", got="a folder", do="name a file in it")
     if not path.is_file():
@@ -178,6 +182,8 @@ def _without_samples(path: Path) -> AudioError:
 
 def write_wav(path: Path | str, samples: Samples) -> None:
     """Write (samples,) float32 as 16-bit 16 kHz WAV, atomically; values beyond full scale are clipped."""
+    import soundfile
+
     encoded = io.BytesIO()  # libsndfile would not say that the disk is full
     soundfile.write(encoded, to_int16(samples), SAMPLE_RATE, subtype="PCM_16", format="WAV")
     write_bytes(path, encoded.getvalue())
@@ -188,6 +194,8 @@ def for_browsers(samples: NDArray[np.int16]) -> tuple[str, bytes]:
 
     MP3 of 32 kbit/s; a libsndfile older than 1.1 has none, and gives WAV, eight times as large.
     """
+    import soundfile
+
     encoded = io.BytesIO()
     if "MP3" in soundfile.available_formats():
         soundfile.write(encoded, samples, SAMPLE_RATE, format="MP3", subtype="MPEG_LAYER_III")

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import InputError
-from wakewright.core.recipe import Cascade as Settings
+from wakewright.core.listening import Cascade as Settings
 from wakewright.detect.around import Around
 from wakewright.detect.detector import BEFORE_S, Detection
 from wakewright.detect.judge import Judge, JudgeAway, Verdict

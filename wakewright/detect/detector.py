@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import InputError, RunError
-from wakewright.core.recipe import Policy
+from wakewright.core.listening import Policy
 from wakewright.detect import household, metadata
 from wakewright.detect.networks import open_network
 from wakewright.detect.policy import PolicyState, Scores

@@ -13,7 +13,7 @@ from typing import Protocol
 
 import numpy as np
 
-from wakewright.core import recipe
+from wakewright.core import listening
 from wakewright.core.audio import SAMPLE_RATE, Samples, rms, to_int16
 from wakewright.core.errors import MissingPackage
 from wakewright.detect.detector import Detection, Detector
@@ -81,7 +81,7 @@ class Silero:
         return bool(self._net.process_chunk(to_int16(samples).tobytes()) >= self._least)
 
 
-def voice_of(settings: recipe.Gate) -> Voice:
+def voice_of(settings: listening.Gate) -> Voice:
     """What these settings ask for. Raises MissingPackage."""
     return Energy(settings.level_db) if settings.kind == "energy" else Silero(settings.probability)
 
@@ -90,7 +90,7 @@ class Gate:
     """Feeds detectors while there may be a voice, and lets them skip the rest."""
 
     def __init__(
-        self, settings: recipe.Gate, fronts: dict[Hears, Frontend], detectors: Sequence[Detector], voice: Voice
+        self, settings: listening.Gate, fronts: dict[Hears, Frontend], detectors: Sequence[Detector], voice: Voice
     ) -> None:
         self._fronts, self._detectors, self._voice = fronts, detectors, voice
         self._hold = round(settings.hold_ms * SAMPLE_RATE / 1000)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wakewright.core import recipe
+from wakewright.core import listening
 from wakewright.core.audio import Samples
 from wakewright.core.errors import InputError
 from wakewright.detect import gate as gates
@@ -25,7 +25,7 @@ from wakewright.dsp import frontend
 class Listener:
     """Detectors that hear the same stream. Events are the same however the audio is cut, and as each gives alone."""
 
-    def __init__(self, detectors: Sequence[Detector], gate: recipe.Gate | None = None) -> None:
+    def __init__(self, detectors: Sequence[Detector], gate: listening.Gate | None = None) -> None:
         """With a `gate`, or one in a detector's policy, nothing is computed while nobody speaks (see gate).
 
         Raises InputError for none, or for two of one phrase, whose detections could not be told apart; MissingPackage
@@ -50,7 +50,7 @@ class Listener:
 
     @classmethod
     def load(
-        cls, paths: Iterable[Path | str], *, threshold: float | None = None, gate: recipe.Gate | None = None
+        cls, paths: Iterable[Path | str], *, threshold: float | None = None, gate: listening.Gate | None = None
     ) -> Listener:
         """The detectors of these runs or exported folders. Raises what Detector.load and the listener raise."""
         return cls([Detector.load(path, threshold=threshold) for path in paths], gate)

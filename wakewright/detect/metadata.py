@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wakewright.core.errors import RunError
-from wakewright.core.recipe import Policy
+from wakewright.core.listening import Policy
 from wakewright.detect.networks import damaged
 
 FILE = "metadata.json"

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
 
 from wakewright.core.errors import RunError
 from wakewright.detect.policy import Scores
@@ -48,23 +46,26 @@ def open_network(
     return OnnxNetwork(path, stride, channels, frontend)
 
 
-def onnx_options() -> Any:
-    """How ONNX Runtime is to compute: in one thread, and with sums that fit."""
+def onnx_session(path: Path) -> Any:
+    """The file in ONNX Runtime, in one thread, with sums that fit. Raises its errors for a file that is none."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     # else processors without VNNI add two products of int8 in 16 bits, which some sums do not fit
     options.add_session_config_entry("session.x64quantprecision", "1")
-    return options
+    return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 
 class OnnxNetwork:
     """An ONNX file in ONNX Runtime, its state carried from call to call."""
 
     def __init__(self, path: Path, stride: int, channels: int, frontend: str) -> None:
+        # not above: a tiny model runs without it, and it is a tenth of the time to import a detector
+        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
+
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(path), onnx_options(), providers=["CPUExecutionProvider"]
-            )
+            self._session = onnx_session(path)
         except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
             raise damaged(path, str(error).split(":")[-1].strip()) from error
         shapes = {i.name: i.shape for i in self._session.get_inputs()}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
-from wakewright.core.recipe import Policy
+from wakewright.core.listening import Policy
 
 Scores = NDArray[np.float32]
 """(steps,) float32 probabilities."""

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from wakewright.core.errors import WakewrightError
 from wakewright.core.files import replacing
-from wakewright.detect.networks import OnnxNetwork, onnx_options
+from wakewright.detect.networks import OnnxNetwork, onnx_session
 from wakewright.dsp import micro
 from wakewright.export import qdq
 from wakewright.models import layers, quantised
@@ -92,7 +92,7 @@ def write_windowed(model: Any, path: Path) -> float:
     with replacing(path) as temporary:
         export(_Windowed(settled(model)), (window,), temporary, ["frames"], ["scores"], {})
         finish(temporary, model)
-        session = onnxruntime.InferenceSession(str(temporary), onnx_options(), providers=["CPUExecutionProvider"])
+        session = onnx_session(temporary)
         with torch.no_grad():
             expected = torch.sigmoid(model(window)[0]).numpy()
         difference = float(np.abs(session.run(None, {"frames": window.numpy()})[0] - expected).max())

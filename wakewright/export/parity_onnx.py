@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime
 import torch
 
-from wakewright.detect.networks import LEVELS, onnx_options
+from wakewright.detect.networks import LEVELS, onnx_session
 from wakewright.dsp.frontend import Frames
 from wakewright.dsp.micro import requantise
 from wakewright.export import onnx
@@ -41,7 +41,7 @@ def windowed(model: Any, path: Path, frames: Frames) -> float:
     reach = model.receptive_field
     starts = np.unique(np.linspace(0, len(frames) - reach, WINDOWS).astype(int))
     windows = np.stack([frames[at : at + reach] for at in starts])
-    session = onnxruntime.InferenceSession(str(path), onnx_options(), providers=["CPUExecutionProvider"])
+    session = onnx_session(path)
     scores = np.array([session.run(None, {"frames": window[None]})[0][0, 0] for window in windows])
     difference = float(np.abs(scores - torch.sigmoid(model(torch.from_numpy(windows))[0][:, 0]).numpy()).max())
     onnx.accept(difference, "windowed ONNX", tolerance=onnx.tolerance_of(model))
