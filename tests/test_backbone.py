@@ -128,3 +128,26 @@ def test_the_command_asks_for_licences(people: Path, tmp_path: Path, capsys: pyt
     assert "--licence" in capsys.readouterr().err
     assert main(["backbone", "train", "--speech", str(people), "--licence", "CC0", *out, *SMALL]) == 0
     assert "train.pretrain.backbone=" in capsys.readouterr().out
+
+
+def test_the_card_names_every_source_with_its_licence_and_what_hinders(
+    people: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (people / "LICENSE").write_text("\nCC-BY-NC-4.0 (made up)\n\nand more\n")
+    out = ["--out", str(tmp_path / "out")]
+    assert main(["backbone", "train", "--speech", str(people), *out, *SMALL]) == 0
+    assert (
+        "cannot simply be passed on: people (CC-BY-NC-4.0 (made up)): not for commercial use"
+        in capsys.readouterr().err
+    )
+    path = tmp_path / "out" / "mixednet-0.25.safetensors"
+    about, card = files.read(path).about, path.with_suffix(".md").read_text()
+    (source,) = about["sources"]
+    assert (source["corpus"], source["kind"], source["licence"]) == ("people", "speech", "CC-BY-NC-4.0 (made up)")
+    assert source["clips"] == 2 * about["people"]
+    assert source["hours"] == pytest.approx(about["people"] * 10 / 3600, abs=1e-4)
+    assert f"| people | speech | CC-BY-NC-4.0 (made up) | {source['clips']} | {source['hours']:.3f} |" in card
+    (engine,) = about["engines"]
+    assert (engine["engine"], engine["clips"]) == ("espeak", 24)
+    assert f"| espeak | {engine['licence']} | {engine['voices']} | 24 |" in card
+    assert "| against passing it on | people (CC-BY-NC-4.0 (made up)): not for commercial use |" in card

@@ -23,7 +23,7 @@ from wakewright.core.manifest import Kind, Manifest, Part, split_by_speaker
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Model, Pretrain, Recipe, Train
 from wakewright.core.where import Engine
-from wakewright.data import corpora, spoken, store
+from wakewright.data import corpora, spoken, store, terms
 from wakewright.data import parts as scenes
 from wakewright.models import backbone as files
 from wakewright.models import registry
@@ -41,9 +41,9 @@ UNHEARD_COPIES = 3
 def train(recipe: Recipe, out: Path, licences: Sequence[str], progress: Progress) -> Path:
     """Make the backbone that `recipe` describes in the folder `out`; returns its file, with a card beside it.
 
-    `licences` are those of the recordings, as they shall stand in the card. A folder that holds the beginning of the
-    same work is gone on with. Raises RecipeError, RunError for a folder of other work, AudioError, NoVoice,
-    TrainingDiverged, DiskFull.
+    `licences` are those of folders that say nothing themselves (see terms.licence_of). What hinders passing the
+    backbone on is said, here and in the card. A folder that holds the beginning of the same work is gone on with.
+    Raises RecipeError, RunError for a folder of other work, AudioError, NoVoice, TrainingDiverged, DiskFull.
     """
     settings = recipe.train.pretrain
     if recipe.model.frontend is not None:
@@ -75,7 +75,21 @@ def train(recipe: Recipe, out: Path, licences: Sequence[str], progress: Progress
         done = out / files.file_name(body.dims)
         files.write(done, dataclasses.replace(body, about=about))
         write_text(done.with_suffix(".md"), card(body.dims, about))
+    for line in about["hindered"]:
+        progress.say(f"what learnt from this cannot simply be passed on: {line}")
     return done
+
+
+def ask_licences(recipe: Recipe, licences: Sequence[str]) -> None:
+    """Raises RecipeError for recordings of which nothing says under which licence they come."""
+    found = terms.recordings(corpora.scan(recipe.background), licences)
+    silent = sorted({one["corpus"] for one in found if one["licence"] == terms.UNSTATED})
+    if silent:
+        raise RecipeError(
+            "the card of a backbone names the licence of every recording",
+            got=f"none for {', '.join(silent)}",
+            do=f'say which: --licence "{silent[0]}=CC-BY-4.0", or --licence TEXT for all of them',
+        )
 
 
 def _claim(out: Path, recipe: Recipe) -> None:
@@ -122,6 +136,7 @@ def _about(
     recipe: Recipe, settings: Pretrain, learnt: Manifest, unheard: Manifest, seconds: float, licences: Sequence[str]
 ) -> dict[str, Any]:
     spoken_clips = [clip for clip in learnt.of("speech") if not clip.real]
+    sources, engines = terms.recordings(learnt, licences), terms.voices(learnt)
     return {
         "made": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
         "version": __version__,
@@ -134,7 +149,10 @@ def _about(
         "people": len(_people(learnt)),
         "sentences": len(spoken_clips),
         "voices": sorted({f"{clip.source}: {clip.licence}" for clip in spoken_clips}),
-        "recordings": list(licences),
+        "recordings": sorted({one["licence"] for one in sources}),
+        "sources": sources,
+        "engines": engines,
+        "hindered": terms.hindered([*sources, *engines]),
         "unheard_people": len(_people(unheard)),
         "unheard_hours": round(unheard.seconds / 3600, 3),
     }
@@ -164,5 +182,24 @@ def card(dims: registry.Dimensions, about: Mapping[str, Any]) -> str:
         f"{about['r2']:.3f}, over {about['unheard_hours']:.2f} h |",
         f"| licences of the recordings | {'; '.join(about['recordings']) or 'no recordings'} |",
         f"| voices | {'; '.join(about['voices']) or 'none'} |",
+        f"| against passing it on | {'; '.join(about['hindered']) or 'nothing in these licences'} |",
+        "",
+        "## Recordings it learnt from",
+        "",
+        "| corpus | what | licence | clips | hours |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {one['corpus']} | {one['kind']} | {one['licence']} | {one['clips']:,} | {one['hours']:.3f} |"
+            for one in about["sources"]
+        ),
+        "",
+        "## Voices it learnt from",
+        "",
+        "| engine | licence | voices | sentences | hours |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {one['engine']} | {one['licence']} | {one['voices']:,} | {one['clips']:,} | {one['hours']:.3f} |"
+            for one in about["engines"]
+        ),
     ]
     return "\n".join(lines) + "\n"

@@ -58,7 +58,10 @@ def train(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder it is made in.")] = Path("runs/backbone"),
     licence: Annotated[
         list[str] | None,
-        typer.Option(metavar="TEXT", help="Licence of the recordings, for the card; may be given several times."),
+        typer.Option(
+            metavar="[NAME=]TEXT",
+            help="Licence of the folder NAME, or of all that have no table or file of it; repeatable.",
+        ),
     ] = None,
 ) -> None:
     """Make a general beginning for a tiny model, from folders of speech and the voices there are.
@@ -67,17 +70,11 @@ def train(
     """
     from wakewright import backbone
     from wakewright.core.compose import load_recipe
-    from wakewright.core.errors import RecipeError
     from wakewright.core.progress import Progress
 
     named = {"speech": speech, "noise": noise, "music": music, "rirs": rirs}
-    if any(named.values()) and not licence:
-        raise RecipeError(
-            "the card of a backbone names the licences of its recordings",
-            got="folders, and no --licence",
-            do='say which: --licence "CC-BY-4.0 (LibriSpeech)"',
-        )
     words = [f"background.{kind}={json.dumps(folders)}" for kind, folders in named.items() if folders]
     recipe = load_recipe(None, [*words, *(settings or ())], backbone.NO_PHRASE, layers=["backbone"])
+    backbone.ask_licences(recipe, licence or ())
     path = backbone.train(recipe, out, licence or (), Progress())
     typer.echo(f"{path}: use it with train.pretrain.backbone={path}")
