@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,12 @@ import torch
 
 from wakewright import pipeline
 from wakewright.core.manifest import Clip, Kind, Manifest
-from wakewright.core.recipe import Augment, Model, Recipe
+from wakewright.core.recipe import Augment, Model, Policy, Recipe
 from wakewright.core.run import Run
 from wakewright.data import streams
 from wakewright.detect.detector import Detector
+from wakewright.detect.device_rule import DeviceRule
+from wakewright.detect.policy import Scores, smooth
 from wakewright.evaluate import hear
 from wakewright.models import registry
 
@@ -76,3 +79,25 @@ def test_streams_are_heard_in_order_by_any_number_of_workers(
     assert [t.groups["background"] == "none" for t in trials] == rooms
     assert set(rooms) == {False, True}
     assert trials[0].word_end == alone[0].events["end"][0]
+
+
+def test_an_int8_model_is_counted_as_its_device_decides_and_no_other(int8: Path, exported: dict[str, Path]) -> None:
+    assert Detector.load(exported["mixednet"]).rule is None
+    detector = Detector.load(int8)
+    rule = DeviceRule(detector.policy.smoothing, detector.stride)
+    assert detector.rule == rule
+    sound = np.random.default_rng(3).normal(0, 0.1, 12 * SAMPLES).astype(np.float32)
+    heard = hear.hear(detector, sound, EVENTS[:0])
+    assert heard.rule == rule
+    heard = dataclasses.replace(heard, scores=two_wakes(rule.window))
+    assert hear.negatives_in(heard, MANIFEST, "s").count(0.9) == 2
+    assert hear.negatives_in(dataclasses.replace(heard, events=EVENTS), MANIFEST, "s").count(0.9) == 2
+    assert hear.negatives_in(dataclasses.replace(heard, rule=None), MANIFEST, "s").count(0.9) == 1
+
+
+def two_wakes(window: int) -> Scores:
+    """(400,) smoothed scores of an int8 model with two wakes 1.35 s apart."""
+    scores = np.zeros(400, np.float32)
+    for at in (100, 145):
+        scores[at : at + window] = 250 / 256
+    return smooth(scores, Policy(smoothing=window))

@@ -10,7 +10,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from wakewright.core.recipe import Policy
-from wakewright.detect.policy import PolicyState
+from wakewright.detect.device_rule import DeviceRule, threshold_of
+from wakewright.detect.policy import PolicyState, smooth
 from wakewright.evaluate.metrics import (
     DetCurve,
     Negatives,
@@ -227,3 +228,34 @@ def test_curve_from_trials() -> None:
     det = det_curve(trials, negatives)
     assert det.positives == 2
     assert det.frr_at(0.0) == 0.5
+
+
+@given(st.lists(st.tuples(st.integers(0, 255), st.integers(1, 50)), min_size=9, max_size=25), st.integers(1, 20))
+def test_false_accepts_of_a_device_are_those_its_firmware_would_make(
+    held: list[tuple[int, int]], window: int
+) -> None:
+    scores = np.array([score for score, steps in held for _ in range(steps)], np.int64)
+    means = smooth(scores.astype(np.float32) / np.float32(256), Policy(smoothing=window))
+    rule = DeviceRule(window, 3)
+    found = collect_negatives(means, 0.03, name="s", rule=rule)
+    warm = 67  # two seconds
+    fires = [sum(step >= warm for step in rule.fires(scores, cutoff)) for cutoff in range(256)]
+    for cutoff in range(256):
+        most = max(fires[cutoff:])  # a higher cutoff may fire more often: it cools off sooner
+        counted = found.count(threshold_of(cutoff, window))
+        assert counted == most or (len(scores) <= warm and counted <= 1)
+    assert found.hours == collect_negatives(means, 0.03, name="s").hours
+
+
+def test_a_device_answers_for_two_wakes_where_peaks_would_be_one_and_by_source() -> None:
+    scores = np.zeros(400, np.int64)
+    for at in (100, 145):  # 1.35 s apart
+        scores[at : at + 5] = 250
+    means = smooth(scores.astype(np.float32) / np.float32(256), Policy(smoothing=5))
+    spans = [Span(0, 4, "ann", True), Span(4, 12, "bob", True)]
+    assert collect_negatives(means, 0.03, name="s", spans=spans).count(0.9) == 1
+    found = collect_negatives(means, 0.03, name="s", spans=spans, rule=DeviceRule(5, 3))
+    assert found.count(0.9) == 2
+    assert [found.sources[owner] for owner in found.owner[found.peaks >= 0.9]] == ["ann", "bob"]
+    quiet = collect_negatives(means * 0, 0.03, name="s", spans=spans, rule=DeviceRule(5, 3))
+    assert (quiet.peaks.tolist(), quiet.count(0.01)) == ([0.0], 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import pytest
 
 from wakewright.core.audio import SAMPLE_RATE, to_int16
 from wakewright.core.manifest import Clip, Kind, Manifest
-from wakewright.core.recipe import Augment
+from wakewright.core.recipe import Augment, Policy
 from wakewright.data import augment, streams
+from wakewright.detect.device_rule import DeviceRule
+from wakewright.detect.policy import smooth
 from wakewright.evaluate import hear, real, real_moments
 from wakewright.evaluate.metrics import collect_negatives
 from wakewright.evaluate.moments import BEFORE_S, LEAD_S, LONGEST_S, MOST, Stream, Wanted, accepted, missed
@@ -80,6 +83,16 @@ def test_false_accepts_are_those_that_are_counted_and_belong_to_who_spoke() -> N
     assert accepted(stream, [], 0.0)[0].event == -1
     # the first two seconds are not counted
     assert accepted(heard(9.0, at_15=0.9), [0], 0.5) == []
+
+
+def test_of_a_device_they_are_those_its_firmware_would_make() -> None:
+    scores = np.zeros(400, np.float32)
+    for begin, height in ((20, 255), (100, 245), (145, 250)):  # the first before it is warm, the others 1.35 s apart
+        scores[begin : begin + 5] = height / 256
+    smoothed = smooth(scores, Policy(smoothing=5))
+    stream = Stream(np.zeros(at(12.0), np.float32), smoothed, 0.03, 0.03, DeviceRule(5, 3))
+    assert [cut.peak for cut in accepted(stream, [0], 0.9)] == pytest.approx([250 / 256, 245 / 256])
+    assert len(accepted(dataclasses.replace(stream, rule=None), [0], 0.9)) == 1
 
 
 def test_the_worst_of_all_streams_are_kept_by_any_number_of_workers(

@@ -20,6 +20,7 @@ from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import InputError, RunError
 from wakewright.core.listening import Policy
 from wakewright.detect import household, metadata
+from wakewright.detect.device_rule import DeviceRule
 from wakewright.detect.networks import open_network
 from wakewright.detect.policy import PolicyState, Scores
 from wakewright.dsp import frontend
@@ -100,6 +101,9 @@ class Detector:
         self.first_step_s = (self._front.first_end + (self.stride - 1) * self._front.hop) / SAMPLE_RATE
         """Seconds of audio behind the first step."""
         self._state = PolicyState(self.policy, self.hop_s * 1000, self.threshold)
+        firmware = model.suffix == ".tflite" and self.policy.consecutive == 1
+        self.rule = DeviceRule(self.policy.smoothing, self.stride) if firmware else None
+        """How the firmware decides that this very file is for; None for a model that no device runs."""
         self.language: str = about.get("language", "en-us")
         """Of the phrase, as espeak-ng names it."""
         self.kind: str = about.get("model_type", "")

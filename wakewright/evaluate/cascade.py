@@ -264,7 +264,8 @@ def _alone(judge: Run, what: Scene, progress: Progress) -> Negatives:
     """What the Judge would accept if it heard everything."""
     with progress.stage("Judge alone", len(what.plans), "streams") as bar:
         heard = hear.hear_all(what.plans, what.surroundings, judge.folder, workers=judge.workers(), bar=bar)
-    return hear.add([hear.negatives_in(one, what.manifest, f"stream {i}") for i, one in enumerate(heard)])
+    as_the_pair = [dataclasses.replace(one, rule=None) for one in heard]  # no firmware decides for a Judge
+    return hear.add([hear.negatives_in(one, what.manifest, f"stream {i}") for i, one in enumerate(as_the_pair)])
 
 
 def _let_through(silence: Negatives, alone: Negatives) -> float:

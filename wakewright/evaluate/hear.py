@@ -16,6 +16,7 @@ from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.progress import Bar
 from wakewright.data import streams
 from wakewright.detect.detector import Detector
+from wakewright.detect.device_rule import DeviceRule
 from wakewright.evaluate.metrics import Negatives, Scores, Span, Trial, collect_negatives, cut_trial, no_negatives
 from wakewright.evaluate.moments import Cut, Moment, Stream, Wanted, accepted, missed, worst
 from wakewright.evaluate.surroundings import labels_of, said_by, words_of
@@ -35,6 +36,8 @@ class Heard:
     """What the stream was drawn to be."""
     cuts: tuple[Cut, ...] = ()
     """The worst moments of the stream, where they were wanted."""
+    rule: DeviceRule | None = None
+    """How the device decides that the model is for."""
 
 
 def trials_in(heard: Heard, manifest: Manifest, kind: Kind = "positive") -> list[Trial]:
@@ -59,7 +62,7 @@ def trials_in(heard: Heard, manifest: Manifest, kind: Kind = "positive") -> list
 def negatives_in(heard: Heard, manifest: Manifest, name: str) -> Negatives:
     """The evidence of a stream without the phrase; every utterance answers for the time up to the next."""
     if not len(heard.events):
-        return collect_negatives(heard.scores, heard.hop_s, name=name)
+        return collect_negatives(heard.scores, heard.hop_s, name=name, rule=heard.rule)
     # scores begin when the first step is complete; spans are in the time of the steps
     starts = heard.events["start"][1:] / SAMPLE_RATE - heard.first_step_s
     bounds = [0.0, *np.maximum(starts, 0.0).tolist(), np.inf]
@@ -67,7 +70,7 @@ def negatives_in(heard: Heard, manifest: Manifest, name: str) -> Negatives:
         Span(low, high, manifest.clips[e["clip"]].speaker or name, bool(e["real"]))
         for low, high, e in zip(bounds[:-1], bounds[1:], heard.events, strict=True)
     ]
-    return collect_negatives(heard.scores, heard.hop_s, name=name, spans=spans)
+    return collect_negatives(heard.scores, heard.hop_s, name=name, spans=spans, rule=heard.rule)
 
 
 @functools.lru_cache(maxsize=2)
@@ -85,7 +88,7 @@ def _hear(
 
 def _cuts(heard: Heard, samples: Samples, wanted: Wanted) -> tuple[Cut, ...]:
     """The worst moments of a stream, while its sound is in hand."""
-    stream, events = Stream(samples, heard.scores, heard.hop_s, heard.first_step_s), heard.events
+    stream, events = Stream(samples, heard.scores, heard.hop_s, heard.first_step_s, heard.rule), heard.events
     if wanted.which == "accepted":
         return tuple(accepted(stream, events["start"].tolist(), wanted.threshold))
     said = np.flatnonzero(events["kind"] == streams.KINDS.index("positive"))
@@ -118,7 +121,7 @@ def _moment(cut: Cut, item: streams.Item, around: tuple[str, ...]) -> Moment:
 def hear(detector: Detector, samples: Samples, events: NDArray[np.void]) -> Heard:
     """Run the detector over (n,) samples from a fresh start."""
     detector.reset()
-    return Heard(detector.score(samples), detector.hop_s, detector.first_step_s, events)
+    return Heard(detector.score(samples), detector.hop_s, detector.first_step_s, events, rule=detector.rule)
 
 
 def hear_all(

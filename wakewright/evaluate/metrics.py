@@ -2,7 +2,8 @@
 
 Positives are `Trial`s, one per spoken wake word. Negatives are `Negatives`: the heights of the score peaks in audio
 without the word, with the hours they come from. A false accept is an event in time, not a window: peaks within two
-seconds of a higher one belong to it.
+seconds of a higher one belong to it. Of a model whose device decides by a rule of its own it is each time that one
+would fire.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE
+from wakewright.detect.device_rule import DeviceRule
 from wakewright.evaluate.intervals import Interval, rate_interval, share_interval
-from wakewright.evaluate.peaks import DEAD_TIME_S, peak_steps
+from wakewright.evaluate.peaks import DEAD_TIME_S, device_peaks, peak_steps
 from wakewright.evaluate.peaks import Scores as Scores
 from wakewright.evaluate.peaks import false_accept_events as false_accept_events
 from wakewright.evaluate.peaks import negative_peaks as negative_peaks
@@ -169,11 +171,13 @@ def collect_negatives(
     spans: Sequence[Span] | None = None,
     warmup_s: float = WARMUP_S,
     dead_time_s: float = DEAD_TIME_S,
+    rule: DeviceRule | None = None,
 ) -> Negatives:
     """(steps,) scores of one stream without the word -> its Negatives; the first `warmup_s` are not scored.
 
     `spans`, in order and covering the stream, say what was playing when; without them the stream is cut into blocks
-    of one minute, so that resampling still has units. Raises ValueError for an empty list of spans.
+    of one minute, so that resampling still has units. With a `rule` its events are those of a device that decides so,
+    else peaks `dead_time_s` apart. Raises ValueError for an empty list of spans.
     """
     skip = math.ceil(warmup_s / hop_s - 1e-9)
     end_s = len(scores) * hop_s
@@ -183,18 +187,25 @@ def collect_negatives(
     if not spans:
         raise ValueError(f"stream {name} has no spans")
     scored = scores[skip:]
-    steps = scored_peaks(scores, hop_s, warmup_s=warmup_s, dead_time_s=dead_time_s)
     starts = np.asarray([span.start_s for span in spans])
-    span_of = np.maximum(np.searchsorted(starts, steps * hop_s + 1e-9, side="right") - 1, 0)
     names: dict[str, int] = {}
     owner = np.asarray([names.setdefault(span.source, len(names)) for span in spans], dtype=np.int64)
+
+    def owner_of(steps: NDArray[np.int64]) -> NDArray[np.int64]:
+        return owner[np.maximum(np.searchsorted(starts, steps * hop_s + 1e-9, side="right") - 1, 0)]
+
+    if rule is None or not scored.size:
+        steps = scored_peaks(scores, hop_s, warmup_s=warmup_s, dead_time_s=dead_time_s)
+        peaks, owners = scores[steps], owner_of(steps)
+    else:
+        peaks, owners = device_peaks(scores, rule, skip, owner_of(np.arange(skip, len(scores))))
     scored_s = [max(0.0, min(span.end_s, end_s) - max(span.start_s, skip * hop_s)) for span in spans]
     hours = np.zeros(len(names))
     np.add.at(hours, owner, np.asarray(scored_s) / 3600.0)
     real_hours = sum(s for s, span in zip(scored_s, spans, strict=True) if span.real) / 3600.0
     per_window = max(1, round(WINDOW_S / hop_s))
     windows = scored[: len(scored) // per_window * per_window].reshape(-1, per_window).max(axis=1)
-    return Negatives(scores[steps], owner[span_of], tuple(names), hours, windows, real_hours)
+    return Negatives(peaks, owners, tuple(names), hours, windows, real_hours)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,6 +7,7 @@ and then; the worst of all are among them.
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeVar
 
@@ -14,7 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakewright.core.audio import SAMPLE_RATE, Samples
-from wakewright.evaluate.metrics import GRACE_S, Scores, cut_trial, scored_peaks
+from wakewright.detect.device_rule import COOL_OFF, DeviceRule, cutoff_of
+from wakewright.evaluate.metrics import GRACE_S, WARMUP_S, Scores, cut_trial, scored_peaks
 
 Item = TypeVar("Item")
 Which = Literal["missed", "accepted"]
@@ -68,6 +70,8 @@ class Stream:
     """(steps,) smoothed."""
     hop_s: float
     first_step_s: float
+    rule: DeviceRule | None = None
+    """How the device decides that the model is for."""
 
     def cut(
         self, start_s: float, end_s: float, peak: float, event: int, at_s: float, begins_s: float, *, word: bool
@@ -106,11 +110,10 @@ def missed(stream: Stream, words: Sequence[tuple[int, int, int]], threshold: flo
 def accepted(stream: Stream, starts: Sequence[int], threshold: float) -> list[Cut]:
     """What reached the threshold in a stream without the word, highest first, at most MOST.
 
-    The peaks are those that false accepts are counted by. `starts` are the first samples of its utterances, rising.
+    They are those that false accepts are counted by. `starts` are the first samples of its utterances, rising.
     """
     begins = np.asarray(starts, np.float64) / SAMPLE_RATE
-    steps = scored_peaks(stream.scores, stream.hop_s)
-    steps = steps[stream.scores[steps] >= np.float64(threshold)]
+    steps = _accepting(stream, threshold)
     cuts = []
     for step in steps[np.argsort(-stream.scores[steps], kind="stable")][:MOST].tolist():
         at = stream.first_step_s + step * stream.hop_s
@@ -120,6 +123,24 @@ def accepted(stream: Stream, starts: Sequence[int], threshold: float) -> list[Cu
         peak = float(stream.scores[step])
         cuts.append(stream.cut(at - BEFORE_S, at + AFTER_S, peak, event, at, begin, word=False))
     return cuts
+
+
+def _accepting(stream: Stream, threshold: float) -> NDArray[np.int64]:
+    """Step of the highest score of each false accept."""
+    if stream.rule is None:
+        steps = scored_peaks(stream.scores, stream.hop_s)
+        return steps[stream.scores[steps] >= np.float64(threshold)]
+    cutoff = cutoff_of(threshold, stream.rule.window)
+    fires = [
+        f for f in stream.rule.fires(stream.rule.bytes_of(stream.scores), cutoff) if f * stream.hop_s >= WARMUP_S
+    ]
+    ends = [*fires[1:], len(stream.scores)]
+    reach = math.ceil(COOL_OFF / stream.rule.stride)
+    tops = [
+        fire + int(np.argmax(stream.scores[fire : min(end, fire + reach)]))
+        for fire, end in zip(fires, ends, strict=True)
+    ]
+    return np.asarray(tops, np.int64)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from wakewright.core.recipe import Policy
+from wakewright.detect.device_rule import CUTOFFS, DeviceRule
 from wakewright.detect.policy import PolicyState
 
 Scores = NDArray[np.float32]
@@ -52,6 +53,30 @@ def negative_peaks(scores: Scores, hop_s: float, dead_time_s: float = DEAD_TIME_
     The number of false accepts at threshold t is the number of heights that are at least t (see `peak_steps`).
     """
     return np.sort(scores[peak_steps(scores, hop_s, dead_time_s)])[::-1]
+
+
+def device_peaks(
+    scores: Scores, rule: DeviceRule, skip: int, owner_of: NDArray[np.int64]
+) -> tuple[Scores, NDArray[np.int64]]:
+    """(steps,) scores of audio without the word -> (events,) heights and (events,) owners, of an int8 model's device.
+
+    Height and count as elsewhere, so that as many heights reach the threshold of a cutoff as the device would fire at
+    it, cool-off and all, from step `skip` on; `owner_of` (steps - skip,) tells whose step is whose. A lower cutoff
+    may fire less often, since scores above it end no cool-off: of each owner it is then taken to fire as often as the
+    higher one, never less. One height of 0 stands for a stream in which nothing fires.
+    """
+    counts = np.zeros((CUTOFFS + 1, int(owner_of.max(initial=0)) + 1), np.int64)
+    levels = rule.bytes_of(scores)
+    for cutoff in range(CUTOFFS):
+        steps = [step - skip for step in rule.fires(levels, cutoff) if step >= skip]
+        np.add.at(counts[cutoff], owner_of[steps], 1)
+    counts = np.maximum.accumulate(counts[::-1])[::-1]
+    cutoffs, owners = np.nonzero(counts[:-1] - counts[1:])
+    times = (counts[:-1] - counts[1:])[cutoffs, owners]
+    heights = (np.repeat(cutoffs, times) * rule.window + 1) / (256 * rule.window)  # the least sum that fires
+    if not heights.size:
+        return np.zeros(1, np.float32), owner_of[:1]
+    return heights.astype(np.float32), np.repeat(owners, times)
 
 
 def false_accept_events(scores: Scores, threshold: float, hop_s: float, policy: Policy = _POLICY) -> int:

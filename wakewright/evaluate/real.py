@@ -23,6 +23,7 @@ from wakewright.core.errors import InputError
 from wakewright.core.progress import Bar
 from wakewright.data.scene import active_rms, word_bounds
 from wakewright.detect.detector import Detector
+from wakewright.detect.device_rule import DeviceRule
 from wakewright.evaluate.metrics import Negatives, Scores, Span, Trial, collect_negatives, cut_trial
 
 Measured = tuple[dict[str, list[Trial]], dict[str, Negatives]]
@@ -268,8 +269,18 @@ def hear_others(stretch: Stretch, ear: Ear) -> Negatives:
     return negatives_of(stretch, ear, ear.hear(samples), places)
 
 
-def negatives_of(stretch: Stretch, ear: Ear, scores: Scores, places: Sequence[tuple[int, int]]) -> Negatives:
-    """The false-accept evidence of a stream that has been heard; `places` are those of its recordings."""
+def negatives_of(
+    stretch: Stretch,
+    ear: Ear,
+    scores: Scores,
+    places: Sequence[tuple[int, int]],
+    *,
+    rule: DeviceRule | None = None,
+) -> Negatives:
+    """The false-accept evidence of a stream that has been heard; `places` are those of its recordings.
+
+    Without the `rule` of a device it is counted as every model's is, so that they can be compared.
+    """
     # scores begin when the first step is complete; spans are in the time of the steps
     starts = [0.0, *(max(0.0, a / SAMPLE_RATE - ear.first_step_s) for a, _ in places[1:])]
     ends = [*starts[1:], len(scores) * ear.hop_s]
@@ -277,18 +288,22 @@ def negatives_of(stretch: Stretch, ear: Ear, scores: Scores, places: Sequence[tu
         Span(low, high, recording.path, True)
         for low, high, recording in zip(starts, ends, stretch.recordings, strict=True)
     ]
-    return collect_negatives(scores, ear.hop_s, name="stream", spans=spans)
+    return collect_negatives(scores, ear.hop_s, name="stream", spans=spans, rule=rule)
 
 
 @functools.lru_cache(maxsize=4)
-def detector_ear(folder: str) -> Ear:
+def detector_ear(folder: str) -> DetectorEar:
     """The detector of a run as it was trained, not as fitted to a household, as an Ear; loaded once per process."""
-    return _DetectorEar(Detector.load(folder, threshold=1.0, gain_db=0.0))
+    return DetectorEar(Detector.load(folder, threshold=1.0, gain_db=0.0))
 
 
-class _DetectorEar:
+class DetectorEar:
+    """A detector as an Ear."""
+
     def __init__(self, detector: Detector) -> None:
         self._detector = detector
+        self.rule = detector.rule
+        """How the device decides that it is for."""
         self.hop_s, self.first_step_s = detector.hop_s, detector.first_step_s
 
     def hear(self, samples: Samples) -> Scores:

@@ -41,7 +41,7 @@ def _work(job: tuple[str, Stretch], *, folder: str, threshold: float, phrase: st
     ear = real.detector_ear(folder)
     samples, places = real.assemble(stretch)
     scores = ear.hear(samples)
-    stream = Stream(samples, scores, ear.hop_s, ear.first_step_s)
+    stream = Stream(samples, scores, ear.hop_s, ear.first_step_s, ear.rule)
     if name.startswith("words/"):
         words = real.word_places(stretch, places)
         trials = real.trials_of(stretch, ear, scores, words)
@@ -51,7 +51,7 @@ def _work(job: tuple[str, Stretch], *, folder: str, threshold: float, phrase: st
         return name, trials, [_moment(cut, stretch, f"“{phrase}”") for cut in below]
     above = accepted(stream, [first for first, _ in places], threshold)
     found = [_moment(cut, stretch, name.partition("/")[2]) for cut in above]
-    return name, real.negatives_of(stretch, ear, scores, places), found
+    return name, real.negatives_of(stretch, ear, scores, places, rule=ear.rule), found
 
 
 def measure(
@@ -59,6 +59,7 @@ def measure(
 ) -> tuple[Measured, tuple[Gallery, ...]]:
     """What `real.measure` gives, to the bit, and the worst moments at this threshold.
 
+    Of a model for a device its false accepts are counted as that device decides, cool-off and all.
     Words that are missed are those of the condition SHOWN; false accepts are those of every kind of sound.
     """
     work = functools.partial(_work, folder=str(folder), threshold=threshold, phrase=phrase)

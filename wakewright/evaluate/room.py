@@ -172,4 +172,5 @@ def _room(detector: Detector, samples: Samples, path: str) -> _Room:
     steps = steps[steps * detector.hop_s >= WARMUP_S]
     highest = steps[np.argsort(-scores[steps], kind="stable")[:MOMENTS]]
     moments = [(float(scores[i]), path, detector.first_step_s + float(i) * detector.hop_s) for i in highest]
-    return _Room(collect_negatives(scores, detector.hop_s, name=path, real=True), tuple(moments))
+    found = collect_negatives(scores, detector.hop_s, name=path, real=True, rule=detector.rule)
+    return _Room(found, tuple(moments))
