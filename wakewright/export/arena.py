@@ -3,8 +3,8 @@
 What is computed: tensors that live at the same time are laid out greedily by size, as TFLite-Micro plans them, or the
 planner's own notes, whichever is more; beside that, what lives as long as the interpreter: streaming state, two words
 per output channel of each convolution, and records of tensors and operators. The sizes of records and notes were
-fitted to what TFLite-Micro on 64-bit Linux asks for, of thirty files (`docs/lab.md`); on a microcontroller pointers
-are half as long, so that the figure is an upper bound there.
+fitted to what TFLite-Micro on 64-bit Linux asks for, of thirty files (28 of them: `docs/lab.md`, section 7); on a
+microcontroller pointers are half as long, so that the figure is an upper bound there.
 """
 
 from __future__ import annotations
