@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wakewright.core import listening
-from wakewright.core.audio import SAMPLE_RATE, Samples, rms, to_int16
+from wakewright.core.audio import SAMPLE_RATE, Samples, to_int16
 from wakewright.core.errors import MissingPackage
 from wakewright.detect.detector import Detection, Detector
 from wakewright.dsp.embedding import HOP
@@ -39,8 +40,8 @@ class Voice(Protocol):
         """Start a new stream."""
         ...
 
-    def __call__(self, samples: Samples) -> bool:
-        """(block,) float32 -> somebody may be speaking."""
+    def __call__(self, blocks: Samples) -> NDArray[np.bool_]:
+        """(n, block) float32, one after another -> (n,) in which of them somebody may be speaking."""
         ...
 
 
@@ -55,9 +56,9 @@ class Energy:
     def reset(self) -> None:
         """It remembers nothing."""
 
-    def __call__(self, samples: Samples) -> bool:
-        """(320,) float32 -> it is louder than the level."""
-        return rms(samples) >= self._level
+    def __call__(self, blocks: Samples) -> NDArray[np.bool_]:
+        """(n, 320) float32 -> (n,) which are louder than the level."""
+        return np.asarray(np.square(blocks, dtype=np.float64).mean(axis=1) >= self._level**2)
 
 
 class Silero:
@@ -77,8 +78,8 @@ class Silero:
     def reset(self) -> None:
         self._net.reset()
 
-    def __call__(self, samples: Samples) -> bool:
-        return bool(self._net.process_chunk(to_int16(samples).tobytes()) >= self._least)
+    def __call__(self, blocks: Samples) -> NDArray[np.bool_]:
+        return np.array([self._net.process_chunk(to_int16(one).tobytes()) >= self._least for one in blocks], np.bool_)
 
 
 def voice_of(settings: listening.Gate) -> Voice:
@@ -142,10 +143,11 @@ class Gate:
 
     def _listen(self, piece: Samples) -> None:
         joined = np.concatenate([self._unheard, piece])
-        whole = len(joined) // self._voice.block * self._voice.block
-        for start in range(0, whole, self._voice.block):
-            if self._voice(joined[start : start + self._voice.block]):
-                self._last_voice = self._at - len(joined) + start + self._voice.block
+        block = self._voice.block
+        whole = len(joined) // block * block
+        heard = np.flatnonzero(self._voice(joined[:whole].reshape(-1, block)))
+        if heard.size:
+            self._last_voice = self._at - len(joined) + (int(heard[-1]) + 1) * block
         self._unheard = joined[whole:]
 
     def _opened(self) -> list[Detection]:
