@@ -319,13 +319,14 @@ def test_killed_in_every_stage_and_resumed_it_ends_at_the_same_weights(
 def test_openwakewords_runtime_fires_where_our_model_does(run: Run, tmp_path: Path) -> None:
     package = pytest.importorskip("pyopen_wakeword")
     files = export_run(run, to="openwakeword", out=tmp_path)
-    assert [f.name for f in files] == ["hey_katya.onnx", "hey_katya.tflite"]
+    assert [f.name for f in files[:2]] == ["hey_katya.onnx", "hey_katya.tflite"]
+    assert [f.name for f in files[2:]] == ["golden.wav", "golden_features.npy", "golden_scores.npy", "parity.json"]
     hiss = np.random.default_rng(0).normal(0, 0.001, 20_000).astype(np.float32)
     clips = [load(path) for path in sorted((run.samples_dir / "positive").iterdir())]
     sound = np.concatenate([hiss, hiss, *(part for clip in clips for part in (clip, hiss))])
     scores = OnnxNetwork(run.onnx_path, 1, 96, "speech_embedding")(SpeechEmbedding().push(sound))
     threshold = float(np.quantile(scores, 0.8))  # so short a training has a threshold that few clips reach
-    openwakeword.write(registry.load(run.model_path), threshold, *files)
+    openwakeword.write(registry.load(run.model_path), threshold, *files[:2])
     ours = scores >= threshold
     peer = package.OpenWakeWord.from_model(tmp_path / "hey_katya.tflite")
     features, theirs = package.OpenWakeWordFeatures.from_builtin(), []

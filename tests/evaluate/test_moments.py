@@ -93,6 +93,7 @@ def test_of_a_device_they_are_those_its_firmware_would_make() -> None:
     stream = Stream(np.zeros(at(12.0), np.float32), smoothed, 0.03, 0.03, DeviceRule(5, 3))
     assert [cut.peak for cut in accepted(stream, [0], 0.9)] == pytest.approx([250 / 256, 245 / 256])
     assert len(accepted(dataclasses.replace(stream, rule=None), [0], 0.9)) == 1
+    assert accepted(stream, [0], 0.99) == []  # a stream without any
 
 
 def test_the_worst_of_all_streams_are_kept_by_any_number_of_workers(

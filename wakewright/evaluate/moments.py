@@ -7,6 +7,7 @@ and then; the worst of all are among them.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Literal, TypeVar
@@ -134,11 +135,10 @@ def _accepting(stream: Stream, threshold: float) -> NDArray[np.int64]:
     fires = [
         f for f in stream.rule.fires(stream.rule.bytes_of(stream.scores), cutoff) if f * stream.hop_s >= WARMUP_S
     ]
-    ends = [*fires[1:], len(stream.scores)]
     reach = math.ceil(COOL_OFF / stream.rule.stride)
     tops = [
         fire + int(np.argmax(stream.scores[fire : min(end, fire + reach)]))
-        for fire, end in zip(fires, ends, strict=True)
+        for fire, end in itertools.pairwise([*fires, len(stream.scores)])
     ]
     return np.asarray(tops, np.int64)
 
