@@ -58,7 +58,7 @@ def listens(sentry: Path) -> Listener:
     """What a cascade makes of its listener."""
     listener = Listener.load([sentry])
     for detector in listener.detectors:
-        detector.rearm(cascades.REARM, cascades.AGAIN_MS)
+        detector.rearm_below(cascades.REARM)
     return listener
 
 
@@ -268,24 +268,9 @@ def test_a_sentry_in_noise_wakes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = Policy(smoothing=1, warmup_ms=0, cooldown_ms=100)
     usual = PolicyState(policy, 30, 0.4).push(scores)[1]
     sentry = PolicyState(policy, 30, 0.4)
-    sentry.rearm(cascades.REARM, cascades.AGAIN_MS)
+    sentry.rearm_below(cascades.REARM)
     assert [fire.step for fire in usual] == [1]
     assert [fire.step for fire in sentry.push(scores)[1]] == [1, 33]
-
-
-def test_a_word_said_in_noise_that_keeps_the_sentry_awake_wakes_it_too() -> None:
-    # noise reaches the trigger and stays there; the word comes two seconds later
-    scores = np.asarray([0, *[0.45] * 70, *[0.9] * 10, *[0.1] * 30], np.float32)
-    sentry = PolicyState(Policy(smoothing=1, warmup_ms=0, cooldown_ms=100), 30, 0.4)
-    sentry.rearm(cascades.REARM, cascades.AGAIN_MS)
-    whole = [fire.step for fire in sentry.push(scores)[1]]
-    sentry.reset()
-    cut = [fire.step for part in np.array_split(scores, 37) for fire in sentry.push(part)[1]]
-    again = -(-cascades.AGAIN_MS // 30) + 1
-    assert whole == cut == [1, 1 + again]
-    assert (
-        1000 * max(cascades.moments_s(Settings())) < cascades.AGAIN_MS
-    )  # when all questions about the last one are asked
 
 
 def test_a_phrase_without_its_judge_is_refused(sentry: Path, exported: dict[str, Path]) -> None:

@@ -25,9 +25,6 @@ from wakewright.detect.listener import Listener
 REARM = 0.8
 """Share of its trigger below which a Sentry may wake again. A low trigger lies near what noise scores: with the usual
 hysteresis noise would keep the Sentry awake, and no word would wake it any more."""
-AGAIN_MS = 1600.0
-"""Time from a wake to the next where the score stays at the trigger all the while: noise may have been the wake, and
-the word came after what the Judge was asked about."""
 POLL_S = 0.02
 """Between two looks for answers, where no sound comes that would bring them along."""
 ASKED_AT_ONCE = 4
@@ -140,7 +137,7 @@ class Cascade:
                 "there is no Judge for a phrase", got=", ".join(lacking), do="name a Judge that knows it"
             )
         for detector in listener.detectors:
-            detector.rearm(REARM, AGAIN_MS)
+            detector.rearm_below(REARM)
         self.listener, self._judges, self._settings = listener, judges, settings
         self.live = live
         self._say, self._clock = say, clock

@@ -183,9 +183,9 @@ class Detector:
         """(n, channels) what the front end would give -> (steps,) smoothed scores, as `score` gives of samples."""
         return self._push_frames(frames)[0]
 
-    def rearm(self, below: float, after_ms: float) -> None:
-        """See PolicyState.rearm."""
-        self._state.rearm(below, after_ms)
+    def rearm_below(self, share: float) -> None:
+        """See PolicyState.rearm_below."""
+        self._state.rearm_below(share)
 
     def steps_by(self, samples: int) -> int:
         """How many steps are complete when so many samples of the stream were heard."""

@@ -54,21 +54,18 @@ class PolicyState:
         self.release = min(policy.release, threshold * 3.0 / 7.0)
         self._cooldown = math.ceil(policy.cooldown_ms / hop_ms)
         self._warmup = math.ceil(policy.warmup_ms / hop_ms)
-        self._again = math.inf
         self.reset()
 
-    def rearm(self, below: float, after_ms: float) -> None:
-        """May fire again once the score is below this share of the threshold, or so long after it fired though the
-        score has stayed up, instead of the policy's hysteresis."""
-        self.release = self.threshold * below
-        self._again = math.ceil(after_ms / self.hop_ms)
+    def rearm_below(self, share: float) -> None:
+        """May fire again once the score is below this share of the threshold, instead of the policy's hysteresis."""
+        self.release = self.threshold * share
 
     def reset(self) -> None:
         """Start a new stream."""
         self._past = np.zeros(max(1, reach(self.policy)), np.float32)
         self.step = 0
         """Steps so far."""
-        self._armed, self._fired = True, 0
+        self._armed = True
         self._quiet_until = self._warmup
 
     def skip(self, steps: int) -> None:
@@ -87,9 +84,9 @@ class PolicyState:
         fires = []
         for step, score in enumerate(smoothed.tolist(), self.step):
             if not self._armed:
-                self._armed = score < self.release or step - self._fired >= self._again
+                self._armed = score < self.release
             elif score >= self.threshold and step >= self._quiet_until:
                 fires.append(Fire(step, score))
-                self._armed, self._fired, self._quiet_until = False, step, step + self._cooldown
+                self._armed, self._quiet_until = False, step + self._cooldown
         self.step += len(scores)
         return smoothed, fires

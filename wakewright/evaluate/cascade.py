@@ -93,7 +93,7 @@ class PairEar:
 
     def _policy(self, trigger: float) -> PolicyState:
         state = PolicyState(self.sentry.policy, self.hop_s * 1000, trigger)
-        state.rearm(cascade.REARM, cascade.AGAIN_MS)
+        state.rearm_below(cascade.REARM)
         return state
 
     def _verdict(self, samples: Samples, step: int) -> float:
