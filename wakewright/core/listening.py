@@ -10,7 +10,7 @@ from wakewright.core.node import Node, Share
 
 
 class Gate(Node):
-    """Voice gate: where nobody speaks, a live detector computes nothing."""
+    """Voice gate: where nobody speaks, no score of a live detector is computed."""
 
     kind: Literal["energy", "silero"] = "energy"
     """energy: by loudness; silero: by the voice activity detector of that name, which costs more than it saves."""

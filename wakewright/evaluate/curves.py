@@ -42,6 +42,7 @@ def note(shown: Sequence[Condition]) -> str:
     """What the curves rest on, in a few sentences."""
     span = hours(max(condition.curve.hours for condition in shown))
     return (
-        f"{span} without the word; peaks within 2 s count once. The axis starts at one in {span}: less cannot be "
-        "told apart. Bands: 95 % bootstrap. Dot: at the calibrated threshold, unless it let nothing through."
+        f"{span} without the word; peaks within 2 s count once, those of an int8 model as its device's firmware "
+        f"would fire. The axis starts at one in {span}: less cannot be told apart. Bands: 95 % bootstrap. Dot: at "
+        "the calibrated threshold, unless it let nothing through."
     )

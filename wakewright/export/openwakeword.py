@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from wakewright.core.errors import InputError
 from wakewright.core.files import replacing, write_bytes
+from wakewright.detect.networks import onnx_session
 from wakewright.dsp.litert import Net
 from wakewright.export.flatfile import Flatfile, Value
 from wakewright.export.onnx import TOLERANCE, accept, export
@@ -44,7 +44,7 @@ def write(model: Any, threshold: float, onnx_path: Path, tflite_path: Path) -> S
     with replacing(onnx_path) as temporary:
         example = torch.zeros(1, WINDOW, model.channels)
         export(head, (example,), temporary, ["embeddings"], ["probability"], {})
-        session = onnxruntime.InferenceSession(str(temporary), providers=["CPUExecutionProvider"])
+        session = onnx_session(temporary)
         _check("ONNX", head, lambda window: session.run(None, {"embeddings": window})[0])
     write_bytes(tflite_path, file)
     return head

@@ -10,10 +10,10 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 import torch
 
 from wakewright.core.errors import WakewrightError
+from wakewright.detect.networks import onnx_session
 from wakewright.detect.policy import Scores
 from wakewright.dsp.frontend import Frames
 from wakewright.dsp.litert import Net
@@ -44,7 +44,7 @@ def prove(head: Shifted, onnx_path: Path, tflite_path: Path, frames: Frames) -> 
     windows = np.stack([frames[at : at + WINDOW] for at in range(len(frames) - WINDOW + 1)])
     with torch.no_grad():
         expected = head(torch.from_numpy(windows))[:, 0].numpy()
-    session = onnxruntime.InferenceSession(str(onnx_path), providers=["CPUExecutionProvider"])
+    session = onnx_session(onnx_path)
     by_onnx = np.array([session.run(None, {"embeddings": window[None]})[0][0, 0] for window in windows], np.float32)
     net = Net(tflite_path.read_bytes(), reference=True)
     by_tflite = np.array([net(window[None])[0, 0] for window in windows], np.float32)

@@ -38,6 +38,9 @@ class Steps(NamedTuple):
     """(1, time, bands, channels) float64, whole; what lies at the zero point is 0 here."""
     scale: float
     """Not yet rounded to the 32 bits that a file has for it, since biases are rounded by it."""
+    gain: float = 1.0
+    """What the weights that hear these values are multiplied by: the model's own scale of its input stands in those
+    of its first layer, here as in the file."""
 
 
 @torch.no_grad()
@@ -47,32 +50,31 @@ def scores(model: Any, frames: NDArray[np.int8]) -> NDArray[np.uint8]:
     Takes whole steps: `time` is a multiple of the model's stride.
     """
     heard = torch.from_numpy(frames.astype(np.float64) + 128)
-    # the model's own scale of its input stands in the weights of its first layer, here as in the file
-    x = _run(model.trunk, Steps(heard[None, :, None], micro.SCALE), INPUT_SCALE)
+    x = _run(model.trunk, Steps(heard[None, :, None], micro.SCALE, INPUT_SCALE))
     for layer in (model.head.project, model.head.temporal, model.head.last):
         x = _run(layer, x)
     return np.asarray(_probability(x)[0, :, 0, 0].numpy(), np.uint8)
 
 
 @functools.singledispatch
-def _run(layer: Any, x: Steps, gain: float = 1.0) -> Steps:
-    """One layer over a whole stream that silence went before; `gain` is what its input stands to be multiplied by."""
+def _run(layer: Any, x: Steps) -> Steps:
+    """One layer over a whole stream that silence went before."""
     raise TypeError(f"no whole numbers are known for {type(layer).__name__}")
 
 
 @_run.register
-def _(layer: Chain, x: Steps, gain: float = 1.0) -> Steps:
+def _(layer: Chain, x: Steps) -> Steps:
     for part in layer.layers:
-        x, gain = _run(part, x, gain), gain if isinstance(part, Lift) else 1.0
+        x = _run(part, x)
     return x
 
 
 @_run.register(StreamConv)
 @_run.register(MixConv)
 @_run.register(SpectralConv)
-def _(layer: StreamConv | MixConv | SpectralConv, x: Steps, gain: float = 1.0) -> Steps:
+def _(layer: StreamConv | MixConv | SpectralConv, x: Steps) -> Steps:
     weights, bias = (part.detach().double() for part in layer.folded())
-    weights = (weights * gain).unsqueeze(-1) if weights.ndim == 3 else weights * gain
+    weights = x.gain * (weights.unsqueeze(-1) if weights.ndim == 3 else weights)
     dilation = (layer.reach - 1) // max(1, weights.shape[2] - 1)
     across = layer.conv.stride[1] if isinstance(layer, SpectralConv) else 1
     past = max(0, layer.reach - layer.stride)
@@ -102,26 +104,26 @@ def _summed(
 
 
 @_run.register
-def _(layer: Residual, x: Steps, gain: float = 1.0) -> Steps:
-    y = _run(layer.body, x, gain)
+def _(layer: Residual, x: Steps) -> Steps:
+    y = _run(layer.body, x)
     short = x._replace(steps=newest(x.steps, y.steps.shape[1], layer.stride))
     if layer.shortcut is not None:
-        short = _run(layer.shortcut, short, gain)
+        short = _run(layer.shortcut, short)
     return _sum(layer, y, short)
 
 
 @_run.register
-def _(layer: Lift, x: Steps, gain: float = 1.0) -> Steps:
+def _(layer: Lift, x: Steps) -> Steps:
     return x._replace(steps=x.steps.transpose(2, 3))
 
 
 @_run.register
-def _(layer: Fold, x: Steps, gain: float = 1.0) -> Steps:
+def _(layer: Fold, x: Steps) -> Steps:
     return x._replace(steps=x.steps.flatten(2).unsqueeze(2))
 
 
 @_run.register
-def _(layer: BandMean, x: Steps, gain: float = 1.0) -> Steps:
+def _(layer: BandMean, x: Steps) -> Steps:
     bands, channels = x.steps.shape[2:]
     weights = torch.full((channels, 1, 1, bands), 1.0 / bands, dtype=torch.float64)
     image = x.steps.permute(0, 3, 1, 2)
@@ -129,7 +131,7 @@ def _(layer: BandMean, x: Steps, gain: float = 1.0) -> Steps:
 
 
 @_run.register
-def _(layer: Gate, x: Steps, gain: float = 1.0) -> Steps:
+def _(layer: Gate, x: Steps) -> Steps:
     share = _run(layer.excite, _run(layer.squeeze, _run(layer.mean, x)))
     product = x.steps * _probability(share)
     number = _number(layer.out)
@@ -139,8 +141,8 @@ def _(layer: Gate, x: Steps, gain: float = 1.0) -> Steps:
 
 
 @_run.register
-def _(layer: Broadcast, x: Steps, gain: float = 1.0) -> Steps:
-    y = _run(layer.over_bands, x, gain)
+def _(layer: Broadcast, x: Steps) -> Steps:
+    y = _run(layer.over_bands, x)
     z = _run(layer.over_time, _run(layer.mean, y))
     y = _sum(layer.both, y._replace(steps=newest(y.steps, z.steps.shape[1], 1)), z)
     if layer.whole is None:

@@ -136,13 +136,7 @@ def _late(begun: int, seconds: float) -> Refusal:
 
 
 def _crowded(connections: int) -> Refusal:
-    return Refusal(
-        503,
-        "too many connections are open",
-        got=str(connections),
-        do="try again in a second, and close those that are not used",
-        headers={"Retry-After": "1"},
-    )
+    return Refusal.busy("too many connections are open", got=str(connections), do="and close those that are not used")
 
 
 def _no_stream(event: h11.Request) -> Refusal | None:

@@ -97,12 +97,10 @@ class Intake:
         others, so that of many that come at once some come whole.
         """
         if self.held + more > self._most:
-            raise Refusal(
-                503,
+            raise Refusal.busy(
                 "the Judge receives more than it can hold",
                 got=f"more than {self._most} bytes of all requests together",
-                do="try again in a second, with the one to three seconds around the word",
-                headers={"Retry-After": "1"},
+                do="with the one to three seconds around the word",
             )
         self.held += more
 
@@ -151,12 +149,10 @@ class Bench(Generic[T]):
     async def run(self, work: Callable[[T], R]) -> R:
         """Do `work` with a tool that nobody else uses meanwhile. Raises Refusal 503 when too many wait already."""
         if self.busy >= self._room:
-            raise Refusal(
-                503,
+            raise Refusal.busy(
                 "the Judge has more to do than it can",
                 got=f"{self.busy} requests at work or waiting",
-                do="try again in a second, or start a Judge on more cores",
-                headers={"Retry-After": "1"},
+                do="or start a Judge on more cores",
             )
         self.busy += 1
         try:

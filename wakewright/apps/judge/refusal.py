@@ -17,6 +17,11 @@ class Refusal(Exception):
         self.headers = dict(headers or {})
         super().__init__(what)
 
+    @classmethod
+    def busy(cls, what: str, *, got: str, do: str) -> Refusal:
+        """For now: the same request may be answered in a second."""
+        return cls(503, what, got=got, do=f"try again in a second, {do}", headers={"Retry-After": "1"})
+
     def content(self) -> dict[str, dict[str, str]]:
         """The body."""
         return {"error": {"what": self.what, "got": self.got, "do": self.do}}
