@@ -37,6 +37,40 @@ def test_other_projects_models_are_computed_as_well() -> None:
 
 
 @needs_micro
+@pytest.mark.parametrize("about", [16, 4_000, 19_000, 24_000, 3 << 20, arenas.LARGEST * 2])
+def test_a_search_that_begins_wide_of_the_mark_ends_at_the_same_size(
+    model: Any, about: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tflite.convert(model)
+    found = arenas.measured(file)
+    monkeypatch.setattr(arenas, "computed", lambda _: about)  # what a file of other records would make of it
+    assert arenas.measured(file) == found
+
+
+@pytest.mark.parametrize("least", [16, 4_096, 20_208, 100_000, arenas.LARGEST - 64])
+@pytest.mark.parametrize("about", [1, 20_000, 20_300, 1 << 21])
+def test_each_size_tried_lies_between_what_is_known(least: int, about: int) -> None:
+    low, high, tried = 0, arenas.LARGEST, 0
+    while high - low > arenas.ALIGNMENT:
+        size = arenas._next(low, about, high)
+        assert low < size < high
+        assert size % arenas.ALIGNMENT == 0
+        low, high = (low, size) if size >= least else (size, high)
+        tried += 1
+    assert high == least
+    assert tried < 40
+
+
+@needs_micro
+def test_a_process_that_was_made_ready_is_used_once_and_does_not_stay(model: Any) -> None:
+    file = tflite.convert(model)
+    with arenas.ready() as find:
+        assert find(file) == find(file) == arenas.arena(file)  # the second begins a process of its own
+    with pytest.raises(LookupError), arenas.ready():
+        raise LookupError  # nothing was asked: the process is ended with its pipes, or a warning says so
+
+
+@needs_micro
 def test_no_model_at_all_is_said() -> None:
     with pytest.raises(ValueError, match="not a TFLite file"):
         arenas.measured(b"no model")

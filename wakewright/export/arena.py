@@ -9,10 +9,13 @@ microcontroller pointers are half as long, so that the figure is an upper bound 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import struct
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,10 @@ from wakewright.export.micro_interpreter import is_installed, micro_interpreter
 ALIGNMENT = 16
 LARGEST = 1 << 22
 """Bytes beyond which no arena is looked for."""
+FIRST_STEP = 4 * ALIGNMENT
+"""Bytes from the computed size to the next one tried."""
+BOUNDS = struct.Struct("<3Q")
+"""What the searching process is told before the file: too small, about right, enough."""
 MARGIN = 1.35
 """Of the measured arena, what a device is told to set aside: other kernels keep other scratch memory."""
 PER_FILE, PER_TENSOR, PER_OPERATOR, PER_CONVOLUTION = 350, 24, 119, 78
@@ -49,25 +56,39 @@ class Arena:
 
 def arena(model: bytes) -> Arena:
     """The smallest arena of a TFLite file that streams."""
+    with ready() as find:
+        return find(model)
+
+
+@contextlib.contextmanager
+def ready() -> Iterator[Callable[[bytes], Arena]]:
+    """`arena`, whose other process loads TFLite-Micro from now on, while the file may be yet to be written."""
     if not is_installed():
-        return Arena(computed(model), measured=False)
-    return Arena(measured(model), measured=True)
+        yield lambda model: Arena(computed(model), measured=False)
+        return
+    waiting = [_process()]
+    try:
+        yield lambda model: Arena(measured(model, waiting.pop() if waiting else None), measured=True)
+    finally:
+        for process in waiting:  # never asked
+            with process:
+                process.kill()
 
 
-def measured(model: bytes) -> int:
+def measured(model: bytes, process: subprocess.Popen[bytes] | None = None) -> int:
     """The least bytes with which TFLite-Micro runs the model, to 16. Raises ValueError when none do.
 
     An arena that is too small may end TFLite-Micro in a segmentation fault rather than an error, so the search is
-    done by another process, and goes on above the size at which that one died.
+    done by another process, and goes on above the size at which that one died. It begins at the size computed.
     """
-    read(model)
-    low, high = 0, LARGEST
+    low, about, high = 0, computed(model), LARGEST
     while high - low > ALIGNMENT:
-        words = [sys.executable, "-m", __name__, str(low), str(high)]
-        done = subprocess.run(words, input=model, capture_output=True, check=False)
-        tried = [line.split() for line in done.stdout.decode().splitlines()]
+        with process or _process() as searching:
+            said, failed = searching.communicate(BOUNDS.pack(low, about, high) + model)
+        process = None  # it has ended
+        tried = [line.split() for line in said.decode().splitlines()]
         if not tried:
-            raise ValueError(f"the search for the arena failed: {done.stderr.decode(errors='replace')[-300:]}")
+            raise ValueError(f"the search for the arena failed: {failed.decode(errors='replace')[-300:]}")
         for size, *ran in tried:
             low, high = (low, int(size)) if ran else (int(size), high)
         if low >= LARGEST - ALIGNMENT:
@@ -75,15 +96,34 @@ def measured(model: bytes) -> int:
     return high
 
 
-def _search(model: bytes, low: int, high: int) -> None:
+def _process() -> subprocess.Popen[bytes]:
+    """Another process that searches once it is told where and of what file."""
+    words = [sys.executable, "-m", __name__]
+    return subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def _search(model: bytes, low: int, about: int, high: int) -> None:
     """In the other process: tell each size before it is tried, and after it that it did, on one line."""
     while high - low > ALIGNMENT:
-        size = (low + high) // 2 // ALIGNMENT * ALIGNMENT
+        size = _next(low, about, high)
         sys.stdout.write(f"{size} ")
         sys.stdout.flush()
         runs = _runs(model, size)
         sys.stdout.write("runs\n" if runs else "\n")
         low, high = (low, size) if runs else (size, high)
+
+
+def _next(low: int, about: int, high: int) -> int:
+    """The size to try: away from `about` until one is too small and one enough, then halfway between."""
+    if low == 0 and high == LARGEST:
+        size = about
+    elif low == 0:
+        size = high - max(FIRST_STEP, 2 * (about - high))
+    elif high == LARGEST:
+        size = low + max(FIRST_STEP, 2 * (low - about))
+    else:
+        size = (low + high) // 2
+    return min(max(size // ALIGNMENT * ALIGNMENT, low + ALIGNMENT), high - ALIGNMENT)
 
 
 def _runs(model: bytes, size: int) -> bool:
@@ -131,5 +171,14 @@ def _planned(graph: Graph) -> int:
     return max((end for _, end, _, _ in placed), default=0)
 
 
+def _main() -> None:
+    """Load before anything is known, then read what to search."""
+    with contextlib.suppress(ImportError):
+        from tflite_micro import runtime  # noqa: F401 - an error is told where it is used
+    told = sys.stdin.buffer.read()
+    if told:
+        _search(told[BOUNDS.size :], *BOUNDS.unpack_from(told))
+
+
 if __name__ == "__main__":
-    _search(sys.stdin.buffer.read(), *map(int, sys.argv[1:3]))
+    _main()
