@@ -17,6 +17,14 @@ from wakewright.data.voices.clean import clean
 
 TEXT = "hey katya, how are you"
 PROGRAMS = ["espeak", "flite", "festival", "pico", "mbrola", "rhvoice"]
+SECTIONS = {
+    "main": ("flite", "festival", "festvox-kallpc16k", "festvox-kdlpc16k", "festvox-us-slt-hts", "espeak-ng"),
+    "contrib": ("festvox-rablpc16k", "mbrola"),
+    "non-free": (
+        "libttspico-utils", "mbrola-us1", "mbrola-us2", "mbrola-us3", "mbrola-en1", "rhvoice", "rhvoice-english",
+    ),
+}  # fmt: skip
+"""In which section Debian 12 has a package: apt-get installs nothing of a line of which it lacks one."""
 
 
 @pytest.fixture(params=PROGRAMS)
@@ -89,6 +97,15 @@ def test_every_engine_says_what_it_is() -> None:
     engines = all_engines()
     assert [e.name for e in engines] == [*PROGRAMS, "piper", "command"]
     assert all(e.licence and e.how_to_get for e in engines)
+
+
+@pytest.mark.parametrize("name", ["flite", "festival", "pico", "mbrola", "rhvoice"])
+def test_a_line_for_debian_names_every_section_that_it_needs(name: str) -> None:
+    said = engine_named(name).how_to_get
+    line = said.split("apt-get install ", 1)[1].split(";")[0]
+    needed = {section for section, packages in SECTIONS.items() for word in line.split() if word in packages}
+    assert set(line.split()) <= {package for packages in SECTIONS.values() for package in packages}
+    assert all(section in said for section in needed - {"main"})
 
 
 def test_only_the_engines_asked_for() -> None:

@@ -56,8 +56,8 @@ class Festival:
     name = "festival"
     licence = LICENCE
     how_to_get = (
-        "Debian or Ubuntu: apt-get install festival festvox-kallpc16k festvox-kdlpc16k festvox-rablpc16k "
-        "festvox-us-slt-hts"
+        "Debian or Ubuntu: apt-get install festival festvox-kallpc16k festvox-kdlpc16k festvox-us-slt-hts; "
+        "with Debian's contrib or Ubuntu's multiverse also festvox-rablpc16k"
     )
     varies: frozenset[Literal["rate", "pitch"]] = frozenset({"rate", "pitch"})
 

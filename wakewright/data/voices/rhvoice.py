@@ -33,7 +33,10 @@ class RHVoice:
 
     name = "rhvoice"
     licence = LICENCE
-    how_to_get = "Debian 12 or later, Ubuntu 22.04 or later: apt-get install rhvoice rhvoice-english"
+    how_to_get = (
+        "Debian 12 or later (non-free), Ubuntu 22.04 or later (universe, multiverse): "
+        "apt-get install rhvoice rhvoice-english"
+    )
     varies: frozenset[Literal["rate", "pitch"]] = frozenset({"rate", "pitch"})
 
     def installed(self) -> bool:
