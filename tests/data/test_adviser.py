@@ -55,6 +55,16 @@ def test_close_common_words_are_named_with_their_distance() -> None:
     assert any(line.startswith("likely confusions") and "kettle (0.0)" in line for line in render(advice))
 
 
+@pytest.mark.parametrize("phrase", ["hey zoë", "Hey Zoe\u0308", "HEY ZOE", "hey, zoë!"])
+def test_the_phrase_itself_in_other_letters_is_no_confusion(phrase: str) -> None:
+    """ "zoe" is among the common words, without its diaeresis."""
+    assert "hey zoe" not in [text.lower() for text, _ in advise(Recipe(phrase=phrase)).confusions]
+
+
+def test_an_accent_that_makes_another_word_is_one() -> None:
+    assert "schön" in dict(advise(Recipe(phrase="schon", language="de")).confusions)
+
+
 def test_two_common_words_that_make_the_phrase_are_found() -> None:
     found = advise(Recipe(phrase="jarvis")).confusions
     assert any(" " in text and away < 1.0 for text, away in found)

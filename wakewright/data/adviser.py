@@ -140,10 +140,20 @@ def _confusions(recipe: Recipe, sound: Sound) -> tuple[tuple[str, float], ...]:
         texts += [
             f"{a} {b}" for a, _ in nearest_words(first, language, 3) for b, _ in nearest_words(second, language, 3)
         ]
-    own = recipe.phrase.strip().lower()
+    own, plain = recipe.phrase.strip().lower(), _plainly(recipe.phrase)
     measured = {text: distance(sounds, phonemes(text, language)) for text in texts if own not in text.lower()}
-    likely = [(away, text) for text, away in measured.items() if away <= _LIKELY * sound.size]
+    others = [(away, text) for text, away in measured.items() if away > 0 or _plainly(text) != plain]
+    likely = [(away, text) for away, text in others if away <= _LIKELY * sound.size]
     return tuple((text, round(away, 2)) for away, text in sorted(likely)[:_MOST_CONFUSIONS])
+
+
+def _plainly(text: str) -> str:
+    """Its words in lower case, without accents or punctuation: "Hey, Zoë!" is "hey zoe"."""
+    apart = unicodedata.normalize("NFD", text.casefold())
+    kept = (
+        " " if unicodedata.category(char)[0] in "PZ" else char for char in apart if not unicodedata.combining(char)
+    )
+    return " ".join("".join(kept).split())
 
 
 def _length_notes(recipe: Recipe, sounds: Phonemes) -> list[str]:
