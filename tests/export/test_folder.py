@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import subprocess
+import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,14 @@ from typing import Any
 import numpy as np
 import onnx as onnx_package
 import onnxruntime
+import pymicro_features
 import pytest
 import torch
 import yaml
 
 from wakewright import Detector, pipeline
 from wakewright.apps.cli import main
-from wakewright.core.audio import Samples, load, to_int16
+from wakewright.core.audio import Samples, load, to_int16, write_wav
 from wakewright.core.errors import DiskFull, InputError, RunError, WakewrightError
 from wakewright.core.files import write_json
 from wakewright.core.manifest import Manifest
@@ -153,6 +155,25 @@ def test_a_device_hears_what_our_detector_hears(int8: Run, tmp_path: Path) -> No
     # both fire in the same places: every step of one lies within a step of the other's
     assert max(np.abs(ours - h).min() for h in hits) <= 1
     assert max(np.abs(np.array(hits) - o).min() for o in ours) <= 1
+
+
+def test_a_device_makes_the_golden_features_of_the_golden_sound(int8: Run, tmp_path: Path) -> None:
+    """The file's own 16 bits through the C code and ESPHome's arithmetic; ours take a way through floats."""
+    loud = min((int8.samples_dir / "positive").glob("*.wav"))
+    before = loud.read_bytes()
+    write_wav(loud, load(loud) * (0.95 / np.abs(load(loud)).max()))
+    try:
+        export_run(int8, to="c", out=tmp_path)
+    finally:
+        loud.write_bytes(before)
+    with wave.open(str(tmp_path / "golden.wav")) as file:
+        data = file.readframes(file.getnframes())
+    device = pymicro_features.MicroFrontend()
+    outputs = (device.process_samples(data[at : at + 320]).features for at in range(0, len(data) - 319, 320))
+    values = np.rint(np.array([one for one in outputs if one]) * 25.6).astype(int)
+    expected = np.load(tmp_path / "golden_features.npy")
+    assert 0 <= len(values) - len(expected) < 3  # whole steps
+    np.testing.assert_array_equal(np.clip((values[: len(expected)] * 256 + 333) // 666 - 128, -128, 127), expected)
 
 
 def test_c_gets_an_array_that_compiles_and_holds_the_file(int8: Run, tmp_path: Path) -> None:
