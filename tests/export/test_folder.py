@@ -34,7 +34,7 @@ from wakewright.detect.household import FILE, fitted_to
 from wakewright.dsp import frontend
 from wakewright.dsp.litert import Net
 from wakewright.export import device, folder, onnx, parity, qdq
-from wakewright.export.arena import arena
+from wakewright.export.arena import Arena, arena
 from wakewright.export.folder import FORMATS, export_run, household_notes
 from wakewright.models import registry
 
@@ -200,6 +200,24 @@ def test_c_gets_an_array_that_compiles_and_holds_the_file(int8: Run, tmp_path: P
         "it",
     ]
     subprocess.run(command, cwd=tmp_path, check=True)
+    subprocess.run([tmp_path / "it"], check=True)
+
+
+@pytest.mark.parametrize("words", ["cc -std=c11", "cc -std=c11 -U__GNUC__", "c++ -std=c++11 -x c++ -U__GNUC__"])
+def test_the_array_is_aligned_as_standard_c_and_cpp_say_it(words: str, tmp_path: Path) -> None:
+    """Without its own name the compiler stands for those of other makers."""
+    if shutil.which(words.split()[0]) is None:
+        pytest.skip(f"no {words.split()[0]} here")
+    named = device.Device("hey", "hey", "en-us", 245, 13, 3, Arena(20_000, measured=True))
+    for name, text in device.c_files(named, bytes(range(1, 100))).items():
+        (tmp_path / name).write_text(text)
+    flags = ["-Wall", "-Wextra", "-Werror", "-pedantic"]
+    subprocess.run([*words.split(), *flags, "-c", "hey.c", "-o", "hey.o"], cwd=tmp_path, check=True)
+    main = (
+        '#include "hey.h"\nint main(void) { return (int)((unsigned long)hey_model % 16) + (hey_model_size != 99); }\n'
+    )
+    (tmp_path / "main.c").write_text(main)
+    subprocess.run(["cc", *flags, "main.c", "hey.o", "-o", "it"], cwd=tmp_path, check=True)
     subprocess.run([tmp_path / "it"], check=True)
 
 

@@ -93,7 +93,7 @@ def esphome_yaml(device: Device) -> str:
         )
     return told + textwrap.dedent(f"""\
         # Copy {device.name}.json and {device.name}.tflite beside your device's configuration, and this into it.
-        # The device needs a microphone, and a board with PSRAM (an ESP32-S3) is advised.
+        # It needs microphone: and voice_assistant: there, and a board with PSRAM (an ESP32-S3) is advised.
         micro_wake_word:
           models:
             - model: {device.name}.json
@@ -131,9 +131,9 @@ def c_files(device: Device, model: bytes) -> dict[str, str]:
     )
     source = (
         f'#include "{device.name}.h"\n\n/* Weights are read in place: they must be aligned. */\n'
-        "#if defined(__GNUC__) || defined(__clang__)\n#define ALIGNED __attribute__((aligned(16)))\n#else\n"
-        "#define ALIGNED _Alignas(16)\n#endif\n\n"
-        f"const unsigned char {symbol}[] ALIGNED = {{\n" + "\n".join(lines) + "\n};\n"
+        "#if defined(__GNUC__) || defined(__clang__)\n#define ALIGNED __attribute__((aligned(16)))\n"
+        "#elif defined(__cplusplus)\n#define ALIGNED alignas(16)\n#else\n#define ALIGNED _Alignas(16)\n#endif\n\n"
+        f"ALIGNED const unsigned char {symbol}[] = {{\n" + "\n".join(lines) + "\n};\n"
         f"const unsigned int {symbol}_size = {len(model)};\n"
     )
     return {f"{device.name}.h": header, f"{device.name}.c": source}
