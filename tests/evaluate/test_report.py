@@ -324,7 +324,7 @@ def test_no_curve_is_drawn_where_the_sound_is_too_short_for_one() -> None:
     assert short.conditions[0].curve.false_accepts == (0, 1)
     page = html_page(short)
     assert "DET curve" not in page
-    assert "There is no curve: 0.00 h without the word hold too few sounds" in page
+    assert "There is no curve: 6 s without the word hold too few sounds" in page
 
 
 def test_what_was_never_heard_is_said_once() -> None:

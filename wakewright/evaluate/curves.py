@@ -14,6 +14,15 @@ def drawable(condition: Condition) -> bool:
     return len(condition.curve.false_accepts) > 2
 
 
+def no_curve(condition: Condition) -> str:
+    """Why there is none, and what to do."""
+    heard = hours(condition.curve.hours)
+    return (
+        f"There is no curve: {heard} without the word hold too few sounds that come near to it. Train without "
+        "--quick, or give it background speech."
+    )
+
+
 def det_chart(shown: Mapping[str, Condition], title: str) -> str:
     """The curves of drawable conditions by name, over axes that hold them all."""
     lines = [_line(name, condition) for name, condition in shown.items()]

@@ -171,12 +171,8 @@ def _det(result: Result) -> str:
     if not shown and not result.conditions:
         return ""
     if not shown:
-        heard = hours(result.conditions[0].curve.hours)
-        return (
-            '<h2>Misses against false accepts</h2><p class="muted">There is no curve: '
-            f"{heard} without the word hold too few sounds that come near to it. Train without --quick, or give it "
-            "background speech.</p>"
-        )
+        told = curves.no_curve(result.conditions[0])
+        return f'<h2>Misses against false accepts</h2><p class="muted">{told}</p>'
     drawn = curves.det_chart(
         {c.name: c for c in shown}, "DET curve: wake words missed against false accepts per hour"
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 import warnings
 from pathlib import Path
 
 from wakewright.core.errors import MissingPackage
 from wakewright.core.files import replacing
+from wakewright.evaluate import curves
 from wakewright.evaluate.result import Condition, Result
 from wakewright.evaluate.wording import hours as hours_text
 
@@ -29,28 +31,38 @@ def det_png(result: Result, path: Path | str) -> None:
     """Draw the DET curves of all conditions: misses (%) against false accepts per hour, with 95 % bands.
 
     The logarithmic axis starts at one false accept in the hours tested, the least that can be told apart. What is
-    missed with none at all stands to the left of it, as an open circle. Written atomically; the same result gives
-    the same bytes.
+    missed with none at all stands to the left of it, as an open circle. Where the sound is too short for a curve it
+    says so. Written atomically; the same result gives the same bytes.
     """
+    figure = drawn(result)
+    with replacing(path) as temporary, warnings.catch_warnings():
+        # a phrase in a script that the font lacks is drawn as boxes; the report shows it properly
+        warnings.filterwarnings("ignore", message=r"Glyph \d+")
+        figure.savefig(temporary, format="png", metadata={"Software": None})
+
+
+def drawn(result: Result) -> Figure:
+    """What `det_png` writes."""
     figure = Figure(figsize=(7.2, 4.8), dpi=200, facecolor="white")
     FigureCanvasAgg(figure)
-    axes = figure.add_axes((0.092, 0.185, 0.885, 0.63))
-    shown = [c for c in result.conditions if c.curve.false_accepts][: len(COLOURS)]
+    shown = [c for c in result.conditions if curves.drawable(c)][: len(COLOURS)]
+    title = f"“{result.phrase}”: how often it is missed"
+    figure.text(0.092, 0.93, title, color=INK, fontsize=13, weight="bold", parse_math=False)
+    figure.text(0.092, 0.873, f"{result.model}, streamed continuously", color=MUTED, fontsize=9.5, parse_math=False)
     if shown:
+        axes = figure.add_axes((0.092, 0.185, 0.885, 0.63))
         left, right = _ends(shown)
         zero = left * (right / left) ** -0.08
         for i, (colour, condition) in enumerate(zip(COLOURS, shown, strict=False)):
             aside = (right / left) ** (0.013 * (i - 0.5 * (len(shown) - 1)))  # so that circles do not hide each other
             _draw(axes, condition, colour, zero * aside)
         _dress(axes, shown, zero)
-    title = f"“{result.phrase}”: how often it is missed"
-    figure.text(0.092, 0.93, title, color=INK, fontsize=13, weight="bold", parse_math=False)
-    figure.text(0.092, 0.873, f"{result.model}, streamed continuously", color=MUTED, fontsize=9.5, parse_math=False)
-    figure.text(0.092, 0.028, _caption(shown), color=MUTED, fontsize=8.2, linespacing=1.45)
-    with replacing(path) as temporary, warnings.catch_warnings():
-        # a phrase in a script that the font lacks is drawn as boxes; the report shows it properly
-        warnings.filterwarnings("ignore", message=r"Glyph \d+")
-        figure.savefig(temporary, format="png", metadata={"Software": None})
+        told = _caption(shown, device=bool(result.forms))
+        figure.text(0.092, 0.028, told, color=MUTED, fontsize=8.2, linespacing=1.45)
+    else:
+        told = curves.no_curve(result.conditions[0]) if result.conditions else "Nothing was measured."
+        figure.text(0.092, 0.6, textwrap.fill(told, 72), color=INK, fontsize=10, linespacing=1.45)
+    return figure
 
 
 def _ends(shown: list[Condition]) -> tuple[float, float]:
@@ -105,12 +117,11 @@ def _dress(axes: Axes, shown: list[Condition], zero: float) -> None:
         text.set_parse_math(False)
 
 
-def _caption(shown: list[Condition]) -> str:
-    """What the picture rests on."""
-    if not shown:
-        return "Nothing was measured."
+def _caption(shown: list[Condition], *, device: bool) -> str:
+    """What the picture rests on; false accepts of an int8 model are counted by its `device`'s rule."""
     span = hours_text(shown[0].curve.hours)
+    counted = ", as the device's firmware would fire" if device else "; peaks within 2 s count once"
     return (
-        f"Counted in {span} without the word; peaks within 2 s count once. Bands: 95 %, bootstrap over sources.\n"
+        f"Counted in {span} without the word{counted}. Bands: 95 %, bootstrap over sources.\n"
         f"The axis starts at one in {span}. Open circle: with none at all. Dot: at the calibrated threshold."
     )

@@ -11,8 +11,10 @@ def number(value: float) -> str:
 
 
 def hours(value: float) -> str:
-    """Hours with one decimal, two below one hour."""
-    return f"{value:.1f} h" if value >= 1 else f"{value:.2f} h"
+    """Hours with one decimal, two below one hour; below a tenth of one minutes or seconds: 14 s are not 0.00 h."""
+    if value >= 0.1 or value <= 0:
+        return f"{value:.1f} h" if value >= 1 else f"{value:.2f} h"
+    return f"{60 * value:.1f} min" if value >= 1 / 60 else f"{3600 * value:.0f} s"
 
 
 def lasting(value: float) -> str:
