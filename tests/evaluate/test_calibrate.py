@@ -98,6 +98,19 @@ def test_two_minutes_are_not_stretched_to_an_hour() -> None:
     assert not any("tells nothing" in note for note in reachable.notes)
 
 
+def test_a_threshold_that_misses_most_words_is_told_with_one_to_try_instead() -> None:
+    """A quick training: half a minute of sound without the word, and words that score above all of it."""
+    little = negatives(np.linspace(0.05, 0.482, 12), 0.007)
+    found = calibrate(trials(0.4, *[0.7] * 9), little, fa_per_hour=0.5)
+    assert (found.method, found.frr_expected) == ("tail", 1.0)
+    assert (
+        "It misses 10 of 10 validation words, where 0.49, above all other sound heard there, would miss 1: "
+        "try listen --threshold 0.49, or train on more audio." in found.notes
+    )
+    for others in (trials(0.4, 0.7, *[0.999] * 9), trials(*[0.3] * 10), []):  # few missed; no better below; no words
+        assert not any("validation words" in note for note in calibrate(others, little).notes)
+
+
 def test_too_few_peaks_for_a_tail_say_so() -> None:
     found = calibrate(trials(0.5), negatives(np.asarray([0.2, 0.4]), 0.1), fa_per_hour=0.5)
     assert found.method == "count"

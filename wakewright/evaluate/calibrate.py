@@ -212,6 +212,7 @@ def _from_tail(
         )
     if expit(tail.level) > 0.999 or seen > 1.0:
         notes.append("It lies at the very end of the scores: the phrase may be missed often. More audio would help.")
+    notes += _far_too_careful(trials, threshold, seen)
     return Calibration(
         threshold=threshold,
         rule="fa_per_hour",
@@ -226,6 +227,18 @@ def _from_tail(
         standard_error=tail.standard_error,
         notes=(*notes, *_evidence(negatives)),
     )
+
+
+def _far_too_careful(trials: Sequence[Trial], threshold: float, seen: float) -> list[str]:
+    """What misses most words though a threshold just above all other sound, `seen`, would not: the one to try."""
+    lower = math.ceil(100 * seen) / 100
+    missed, fewer = (sum(trial.peak < level for trial in trials) for level in (threshold, lower))
+    if lower >= threshold or 2 * missed <= len(trials) or 2 * fewer > missed:
+        return []
+    return [
+        f"It misses {missed} of {len(trials)} validation words, where {lower:.2f}, above all other sound heard there, "
+        f"would miss {fewer}: try listen --threshold {lower:.2f}, or train on more audio."
+    ]
 
 
 def _far_frr(trials: Sequence[Trial], negatives: Negatives) -> Calibration:
