@@ -224,8 +224,17 @@ def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
 
 
 def test_int16_rounds_and_saturates() -> None:
-    values = np.array([0.0, 1.0, -1.0, 2.0, -2.0, 0.4 / 32767, 0.6 / 32767], np.float32)
-    assert audio.to_int16(values).tolist() == [0, 32767, -32767, 32767, -32768, 0, 1]
+    values = np.array([0.0, 1.0, -1.0, 2.0, -2.0, 0.4 / 32768, 0.6 / 32768], np.float32)
+    assert audio.to_int16(values).tolist() == [0, 32767, -32768, 32767, -32768, 0, 1]
+
+
+def test_sixteen_bits_are_the_same_bits_after_floats(tmp_path: Path) -> None:
+    every = np.arange(-32768, 32768).astype(np.int16)
+    soundfile.write(tmp_path / "every.wav", every, audio.SAMPLE_RATE, subtype="PCM_16")
+    heard = audio.load(tmp_path / "every.wav")
+    assert np.array_equal(audio.to_int16(heard), every)
+    audio.write_wav(tmp_path / "again.wav", heard)
+    assert np.array_equal(audio.load(tmp_path / "again.wav"), heard)
 
 
 # ------------------------------------------------------------------------------------------------- searching

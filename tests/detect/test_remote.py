@@ -96,7 +96,7 @@ def test_it_sends_samples_and_reads_the_verdict(server: Server, judge: RemoteJud
     assert path == "/verify?phrase=hey+katya"
     assert headers["Authorization"] == "Bearer secret"
     assert headers["Content-Type"] == "audio/L16;rate=16000"
-    assert np.frombuffer(content, "<i2")[[0, -1]].tolist() == [-32767, 32767]
+    assert np.frombuffer(content, "<i2")[[0, -1]].tolist() == [-32768, 32767]
 
 
 def test_a_connection_that_died_is_tried_once_more(server: Server, judge: RemoteJudge) -> None:

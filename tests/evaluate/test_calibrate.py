@@ -104,7 +104,7 @@ def test_a_threshold_that_misses_most_words_is_told_with_one_to_try_instead() ->
     found = calibrate(trials(0.4, *[0.7] * 9), little, fa_per_hour=0.5)
     assert (found.method, found.frr_expected) == ("tail", 1.0)
     assert (
-        "It misses 10 of 10 validation words, where 0.49, above all other sound heard there, would miss 1: "
+        "It misses 10 of 10 validation words, where 0.49, above all other sound there, would miss 1: "
         "try listen --threshold 0.49, or train on more audio." in found.notes
     )
     for others in (trials(0.4, 0.7, *[0.999] * 9), trials(*[0.3] * 10), []):  # few missed; no better below; no words

@@ -137,6 +137,11 @@ def test_esphome_gets_a_model_a_manifest_a_snippet_and_the_proof(int8: Run, tmp_
     assert snippet["micro_wake_word"]["models"] == [{"model": f"{name}.json"}]
 
 
+def beginnings(steps: np.ndarray) -> np.ndarray:
+    """The first step of each detection: others come after a window without one."""
+    return steps[np.diff(steps, prepend=-100) > Recipe(phrase="x").policy.smoothing]
+
+
 def test_a_device_hears_what_our_detector_hears(int8: Run, tmp_path: Path) -> None:
     """pymicro-wakeword runs the exported file with its own library and ESPHome's loop."""
     package = pytest.importorskip("pymicro_wakeword")
@@ -152,9 +157,12 @@ def test_a_device_hears_what_our_detector_hears(int8: Run, tmp_path: Path) -> No
     scores = detector.score(sound)
     ours = np.flatnonzero(scores >= detector.threshold)
     assert len(ours) > 3
-    # both fire in the same places: every step of one lies within a step of the other's
+    # both fire in the same places: every step of its lies within a step of ours, and detections begin within one;
+    # it rounds features by another rule, so a step of ours just above the cutoff may lie just below it there
     assert max(np.abs(ours - h).min() for h in hits) <= 1
-    assert max(np.abs(np.array(hits) - o).min() for o in ours) <= 1
+    apart = beginnings(ours), beginnings(np.unique(hits))
+    assert len(apart[0]) == len(apart[1]) > 3
+    assert np.abs(apart[0] - apart[1]).max() <= 1
 
 
 def test_a_device_makes_the_golden_features_of_the_golden_sound(int8: Run, tmp_path: Path) -> None:

@@ -205,8 +205,8 @@ def for_browsers(samples: NDArray[np.int16]) -> tuple[str, bytes]:
 
 
 def to_int16(samples: Samples) -> NDArray[np.int16]:
-    """(samples,) float32 in -1..1 -> int16, rounded, clipped."""
-    return np.asarray(np.clip(np.rint(samples * 32767.0), -32768, 32767), dtype=np.int16)
+    """(samples,) float32 in -1..1 -> int16, rounded, clipped; of 16 bits that were read from a file, those bits."""
+    return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), dtype=np.int16)
 
 
 def find_audio(folder: Path | str) -> list[Path]:

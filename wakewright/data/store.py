@@ -35,7 +35,7 @@ from wakewright.data.growing import Growing
 from wakewright.dsp import frontend, micro
 from wakewright.dsp.frontend import Frames, Frontend
 
-VERSION = 2
+VERSION = 3
 """Raised whenever stored features would come out differently."""
 LATER = ("wet", "overload_share", "babble", "schedule", "codec", "dropouts", "stretch", "trim_share")
 """Settings that came after stores were first kept: at its default one of them does not count in a store's key."""

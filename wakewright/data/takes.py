@@ -147,8 +147,8 @@ class Collection:
     def keep(self, person: str, samples: Samples) -> Path | None:
         """Write a take under the person's next free number; None where this very sound is there already."""
         files = self.taken(person)
-        sounds = self._sounds.setdefault(person, {_digest(np.rint(load(file) * 32768)) for file in files})
-        digest = _digest(to_int16(samples))
+        sounds = self._sounds.setdefault(person, {_digest(load(file)) for file in files})
+        digest = _digest(samples)
         if digest in sounds:
             return None
         number = max((int(file.stem) for file in files), default=0) + 1
@@ -179,5 +179,5 @@ def folder_of(person: str) -> str:
     return slug(person)
 
 
-def _digest(values: np.ndarray[tuple[int], np.dtype[np.generic]]) -> str:
-    return hashlib.sha256(values.astype("<i2").tobytes()).hexdigest()
+def _digest(samples: Samples) -> str:
+    return hashlib.sha256(to_int16(samples).astype("<i2").tobytes()).hexdigest()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wakewright.core.audio import Samples
+from wakewright.core.audio import Samples, to_int16
 from wakewright.core.errors import MissingPackage
 from wakewright.dsp import mel
 from wakewright.dsp.frontend import Frames
@@ -82,8 +82,8 @@ class SpeechEmbedding:
 
     def _take_mels(self, samples: Samples) -> None:
         # int16 values as floats is what the mel model was made for
-        pending = np.concatenate([self._pending, np.clip(np.rint(samples * 32767.0), -32768, 32767)])
-        fresh = self._mel(pending.astype(np.float32)) / 10.0 + 2.0
+        pending = np.concatenate([self._pending, to_int16(samples).astype(np.float32)])
+        fresh = self._mel(pending) / 10.0 + 2.0
         self._pending = pending[len(fresh) // mel.FRAMES * HOP :]
         joined = np.concatenate([self._mels, fresh])
         skipped = min(self._skip, len(joined))

@@ -55,7 +55,8 @@ def features(samples: NDArray[np.int16]) -> NDArray[np.uint16]:
 def _bands(windows: NDArray[np.int16]) -> Integers:
     """(frames, 480) -> (frames, 40) square roots of the energies in the filterbank's channels."""
     weighted = (windows * _window()) >> WEIGHT_BITS
-    loudest = np.abs(weighted).max(axis=1)
+    # the lowest value has no counterpart in the C code's 16 bits: it stays below zero and is not seen to be loud
+    loudest = np.abs(weighted.astype(np.int16)).max(axis=1, initial=0).astype(np.int32)
     shift = 15 - _bit_length(loudest)
     padded = np.zeros((len(windows), FFT), np.int32)
     padded[:, :WINDOW] = (weighted << shift[:, None]).astype(np.int16)

@@ -236,7 +236,7 @@ def _far_too_careful(trials: Sequence[Trial], threshold: float, seen: float) -> 
     if lower >= threshold or 2 * missed <= len(trials) or 2 * fewer > missed:
         return []
     return [
-        f"It misses {missed} of {len(trials)} validation words, where {lower:.2f}, above all other sound heard there, "
+        f"It misses {missed} of {len(trials)} validation words, where {lower:.2f}, above all other sound there, "
         f"would miss {fewer}: try listen --threshold {lower:.2f}, or train on more audio."
     ]
 

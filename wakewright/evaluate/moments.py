@@ -15,7 +15,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from wakewright.core.audio import SAMPLE_RATE, Samples
+from wakewright.core.audio import SAMPLE_RATE, Samples, to_int16
 from wakewright.detect.device_rule import COOL_OFF, DeviceRule, cutoff_of
 from wakewright.evaluate.metrics import GRACE_S, WARMUP_S, Scores, cut_trial, scored_peaks
 
@@ -86,7 +86,7 @@ class Stream:
             peak=peak,
             event=event,
             into_s=at_s - begins_s,
-            samples=np.asarray(np.rint(np.clip(self.samples[first:last], -1, 1) * 32767), np.int16),
+            samples=to_int16(self.samples[first:last]),
             scores=self.scores[low:high].copy(),
             first_s=self.first_step_s + low * self.hop_s - start_s,
             hop_s=self.hop_s,

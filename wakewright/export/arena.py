@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from wakewright.export.flatfile import Graph, read
-from wakewright.export.micro_interpreter import is_installed, micro_interpreter
+from wakewright.export.micro_interpreter import is_installed, micro_interpreter, runtime
 
 ALIGNMENT = 16
 LARGEST = 1 << 22
@@ -173,8 +173,7 @@ def _planned(graph: Graph) -> int:
 
 def _main() -> None:
     """Load before anything is known, then read what to search."""
-    with contextlib.suppress(ImportError):
-        from tflite_micro import runtime  # noqa: F401 - an error is told where it is used
+    runtime()
     told = sys.stdin.buffer.read()
     if told:
         _search(told[BOUNDS.size :], *BOUNDS.unpack_from(told))

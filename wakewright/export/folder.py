@@ -44,8 +44,6 @@ from wakewright.models import quantised, registry
 
 GOLDEN_SAMPLES = 20 * 16000
 """At most so much sound is replayed for the proof."""
-GOLDEN_PEAK = 0.49
-"""At most so loud: below half of full scale 16 bits stay the same bits through a detector's floats and back."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -324,11 +322,6 @@ def _golden_file(wish: Wish) -> Path:
     return path
 
 
-def _no_louder(clip: Samples) -> Samples:
-    """(n,) the clip, softer where its peak lies above GOLDEN_PEAK."""
-    return clip * np.float32(min(1.0, GOLDEN_PEAK / max(float(np.abs(clip).max(initial=0.0)), GOLDEN_PEAK)))
-
-
 def _golden(run: Run) -> Samples:
     """(n,) samples of the run's own clips, of the phrase and of others in turn, half a second apart.
 
@@ -343,5 +336,5 @@ def _golden(run: Run) -> Samples:
             do="restore the folder from a copy, or train again",
         )
     pairs = zip(*sorts, strict=False)
-    clips = [part for pair in pairs for path in pair for part in (pause, _no_louder(load(path)))]
+    clips = [part for pair in pairs for path in pair for part in (pause, load(path))]
     return np.concatenate([np.zeros(16000, np.float32), *clips, pause])[:GOLDEN_SAMPLES]
