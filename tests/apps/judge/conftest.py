@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 from starlette.testclient import TestClient
 
+from tests.apps.judge.dialling import Judge
 from wakewright.apps.judge.limits import Limits
 from wakewright.apps.judge.server import Court, create_app
 from wakewright.core.audio import Samples, load
@@ -35,6 +36,14 @@ def client(exported: dict[str, Path]) -> Iterator[TestClient]:
     court = Court((exported["speech_embedding"],), Limits(per_second=0), threads=2)
     with TestClient(create_app(court)) as test_client:
         yield test_client
+
+
+@pytest.fixture
+def judge(exported: dict[str, Path]) -> Iterator[Judge]:
+    """One that loses its patience soon."""
+    limits = Limits(per_second=0, patience_s=1.0)
+    with Judge(Court((exported["speech_embedding"],), limits, threads=1)).running() as one:
+        yield one
 
 
 @dataclasses.dataclass

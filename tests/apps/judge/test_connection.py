@@ -2,98 +2,23 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import uvicorn
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
-from wakewright.apps.judge import connection, serve
-from wakewright.apps.judge.limits import Intake, Limits
+from tests.apps.judge.dialling import HEAD, KEY, UPGRADE, Judge, answer_from, refusal_in, wait_for
+from wakewright.apps.judge import connection
+from wakewright.apps.judge.intake import Intake
+from wakewright.apps.judge.limits import Limits
 from wakewright.apps.judge.refusal import Refusal
 from wakewright.apps.judge.server import Court
 from wakewright.core.audio import Samples
-
-HEAD = b"POST /verify HTTP/1.1\r\nHost: x\r\nContent-Type: audio/L16\r\n"
-UPGRADE = b"GET /stream HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n"
-KEY = b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
-
-
-class Judge:
-    """One in this process, and how to connect to it."""
-
-    def __init__(self, court: Court) -> None:
-        self.court, self._listening = court, serve._bind("127.0.0.1", 0)
-        self.server = uvicorn.Server(serve.configure(court, "127.0.0.1", 0))
-        self._thread = threading.Thread(target=self.server.run, kwargs={"sockets": [self._listening]})
-        self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
-
-    @contextmanager
-    def running(self) -> Iterator[Judge]:
-        self._thread.start()
-        yield self
-        self.server.should_exit = True
-        self._thread.join(20)
-        assert not self._thread.is_alive()
-
-    def dial(self) -> socket.socket:
-        return socket.create_connection(self._listening.getsockname(), timeout=20)
-
-    def told(self, content: bytes, *, ends: bool = False) -> bytes:
-        """What is said to these bytes until the other side closes; `ends` says that no more will come."""
-        with self.dial() as there:
-            there.sendall(content)
-            if ends:
-                there.shutdown(socket.SHUT_WR)
-            return read(there)
-
-
-def read(there: socket.socket) -> bytes:
-    """All that comes until the other side closes."""
-    got = b""
-    with contextlib.suppress(ConnectionError):
-        while piece := there.recv(65536):
-            got += piece
-    return got
-
-
-def refusal_in(answer: bytes, status: int) -> dict[str, str]:
-    """The error of an answer that is a refusal."""
-    head, _, content = answer.partition(b"\r\n\r\n")
-    assert int(head.split()[1]) == status, answer
-    assert b"content-type: application/json" in head.lower()
-    assert int(head.lower().split(b"content-length: ")[1].split()[0]) == len(content)
-    error: dict[str, str] = json.loads(content)["error"]
-    assert error.keys() == {"what", "got", "do"}
-    assert all(error.values())
-    return error
-
-
-def answer_from(there: socket.socket) -> bytes:
-    """One answer, whole, of a connection that stays open."""
-    got = b""
-    while b"\r\n\r\n" not in got:
-        got += there.recv(65536)
-    head, _, content = got.partition(b"\r\n\r\n")
-    while len(content) < int(head.lower().split(b"content-length: ")[1].split()[0]):
-        content += there.recv(65536)
-    return head + b"\r\n\r\n" + content
-
-
-@pytest.fixture
-def judge(exported: dict[str, Path]) -> Iterator[Judge]:
-    """One that loses its patience soon."""
-    limits = Limits(per_second=0, patience_s=1.0)
-    with Judge(Court((exported["speech_embedding"],), limits, threads=1)).running() as one:
-        yield one
 
 
 @pytest.fixture
@@ -161,15 +86,6 @@ def test_a_client_of_websocket_reads_why(judge: Judge) -> None:
         pass
     assert refused.value.response.status_code == 404
     assert json.loads(refused.value.response.body or b"")["error"]["got"] == "GET /elsewhere"
-
-
-def wait_for(true: Callable[[], bool]) -> None:
-    moment = threading.Event()
-    for _ in range(500):
-        if true():
-            return
-        moment.wait(0.01)
-    raise AssertionError("it never came true")
 
 
 def test_bodies_over_what_may_be_held_together_are_refused(small: Judge, noise: Samples) -> None:

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from email.errors import MessageError
 from email.message import Message
 from typing import Any
 
-from starlette.datastructures import UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from wakewright.apps.judge import sound
-from wakewright.apps.judge.limits import Body, Intake, Limits
+from wakewright.apps.judge import form, sound
+from wakewright.apps.judge.bench import Bench
+from wakewright.apps.judge.intake import Body, Intake
+from wakewright.apps.judge.limits import Limits
 from wakewright.apps.judge.refusal import Refusal
 from wakewright.core.audio import Samples
 
-FIELD = "file"
-MOST_FIELDS = 8
+TYPE_LETTERS = 300
+"""Of a Content-Type: the standard library takes seconds for some of 60,000."""
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
-_FORM = {"type": "object", "required": [FIELD], "properties": {FIELD: {"type": "string", "format": "binary"}}}
+_FORM = {
+    "type": "object",
+    "required": [form.FIELD],
+    "properties": {form.FIELD: {"type": "string", "format": "binary"}},
+}
 
 
 def openapi(phrases: Sequence[str]) -> dict[str, Any]:
@@ -37,26 +40,36 @@ def openapi(phrases: Sequence[str]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}, "parameters": [phrase]}
 
 
-async def samples(request: Request, limits: Limits, intake: Intake) -> Samples:
-    """(n,) float32 16 kHz of what a request brings. Raises Refusal."""
+async def samples(request: Request, client: str, limits: Limits, intake: Intake, unpackers: Bench[None]) -> Samples:
+    """(n,) float32 16 kHz of what a request of this client brings. Raises Refusal."""
     kind, parameters = parameters_of(request.headers.get("content-type", ""))
     known = kind in ("multipart/form-data", "audio/l16") or kind in sound.WHOLE_FILES
     if not known:
         raise sound.unsupported(kind)
-    with intake.body() as received:
+    with intake.body(client) as received:
         await _read(request, limits, received)
         content = received.whole()
-        if kind == "audio/l16":
+        if kind == "audio/l16" and sound.is_plain(parameters):
             return sound.from_l16(content, parameters, limits.longest_s)
-        if kind == "multipart/form-data":
-            content = await _file_in(request, content)
-        # unpacking a file takes milliseconds in which other requests shall go on
-        return await asyncio.to_thread(sound.from_file, content, limits.longest_s)
+
+        def unpack(_: None) -> Samples:
+            received.at_work = True
+            if kind == "audio/l16":
+                return sound.from_l16(content, parameters, limits.longest_s)
+            file = form.file_in(content, parameters.get("boundary", "")) if kind == "multipart/form-data" else content
+            return sound.from_file(file, limits.longest_s)
+
+        # unpacking takes milliseconds in which other requests shall go on
+        async with received.patience(None):
+            return await unpackers.run(client, unpack)
+    raise AssertionError("unreachable")
 
 
 def parameters_of(content_type: str) -> tuple[str, dict[str, str]]:
     """`audio/L16;rate=16000` -> ("audio/l16", {"rate": "16000"}); ("", {}) for what cannot be read."""
     message = Message()
+    if len(content_type) > TYPE_LETTERS:
+        return "", {}
     try:
         message["content-type"] = content_type
         given = message.get_params() or []
@@ -67,12 +80,28 @@ def parameters_of(content_type: str) -> tuple[str, dict[str, str]]:
     return given[0][0].strip().lower(), {str(k).lower(): str(v) for k, v in given[1:]}
 
 
+def refuse_two_lengths(request: Request) -> None:
+    """Raise Refusal for a body with two ends.
+
+    Who stands between might read another end than we do, and take what follows for another's request (RFC 9112).
+    """
+    chunked, told = "transfer-encoding" in request.headers, "content-length" in request.headers
+    if chunked and (told or request.scope["http_version"] == "1.0"):
+        raise Refusal(
+            400,
+            "the end of this request can be read in two ways",
+            got="Transfer-Encoding with Content-Length" if told else "Transfer-Encoding in HTTP/1.0",
+            do="send one of both, in HTTP/1.1",
+            headers={"Connection": "close"},
+        )
+
+
 async def _read(request: Request, limits: Limits, received: Body) -> None:
     declared = request.headers.get("content-length", "0")
     if declared.isascii() and declared.isdecimal() and int(declared) > limits.body_bytes:
         raise _too_large(f"{declared[:20]} bytes declared", limits)
     try:
-        async with asyncio.timeout(limits.patience_s):
+        async with received.patience(limits.patience_s):
             async for piece in request.stream():
                 if received.length + len(piece) > limits.body_bytes:
                     raise _too_large(f"more than {limits.body_bytes} bytes", limits)
@@ -99,33 +128,3 @@ def _too_large(got: str, limits: Limits) -> Refusal:
         do=f"send the seconds around the word; {limits.body_bytes} bytes at most",
         headers={"Connection": "close"},  # what is still to come is not read
     )
-
-
-async def _file_in(request: Request, content: bytes) -> bytes:
-    async def whole() -> AsyncIterator[bytes]:
-        yield content
-
-    parser = MultiPartParser(request.headers, whole(), max_files=1, max_fields=MOST_FIELDS)  # type: ignore[arg-type]
-    try:
-        form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError, UnicodeError, AssertionError) as error:
-        got = getattr(error, "message", "") or str(error) or type(error).__name__
-        raise Refusal(
-            400, "the form cannot be read", got=got[:200], do=f"send one multipart field `{FIELD}` with the sound"
-        ) from error
-    try:
-        given = form.getlist(FIELD)
-        if len(given) != 1 or not isinstance(given[0], UploadFile):
-            got = ", ".join(sorted({name[:40] for name, _ in form.multi_items()})) or "no field"
-            raise Refusal(
-                400,
-                f"the form needs one file called `{FIELD}`",
-                got=got[:200],
-                do="curl -F file=@clip.wav .../verify",
-            )
-        found: bytes = await given[0].read()
-    finally:
-        await form.close()
-    if not found:
-        raise Refusal(400, "there is no sound in the form", got="an empty file", do=f"send {sound.TYPES}")
-    return found

@@ -1,6 +1,6 @@
-"""A connection: how long it may take to ask, how much of it is read at once, and its refusals.
+"""A connection: how long it may take to ask, how many may be open, and its refusals.
 
-What uvicorn would refuse in plain text, or without a word, is refused in JSON like everything else.
+What uvicorn would refuse in plain text, or without a word, is refused in JSON like everything else, and noted.
 """
 
 from __future__ import annotations
@@ -9,60 +9,61 @@ import asyncio
 import http
 import json
 import socket
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from wakewright.apps.judge.fair import gives_way
+from wakewright.apps.judge.log import printable
 from wakewright.apps.judge.refusal import Refusal
+from wakewright.apps.judge.transport import Bounded, Note, peer_of
 
 MOST_CONNECTIONS = 512
-"""Open at once; another is refused as it comes."""
-READ_BYTES = 16_384
-"""Read of a connection at once; asyncio reads sixteen times as much, which many would hold before it is counted."""
+"""Open at once; beyond them one is refused, or takes the place of one that asks nothing: see `_spare`."""
 SEE_DOCS = "see /docs for what there is"
 SEE_WEBSOCKET = "ask for /stream with a client of WebSocket, version 13"
 
 
-def impatient(seconds: float) -> type[H11Protocol]:
+def impatient(patience_s: float, note_of: Note) -> type[H11Protocol]:
     """uvicorn's HTTP/1.1 that refuses in JSON what is no request, or has not become one in time."""
 
-    class Impatient(H11Protocol, asyncio.BufferedProtocol):
+    class Impatient(Bounded, H11Protocol, asyncio.BufferedProtocol):
+        note, seconds = staticmethod(note_of), patience_s
         _timer: asyncio.TimerHandle | None = None
-
-        def get_buffer(self, sizehint: int) -> bytearray:
-            """Where to read to."""
-            return self._came
-
-        def buffer_updated(self, nbytes: int) -> None:
-            """So many bytes were read."""
-            self.data_received(bytes(memoryview(self._came)[:nbytes]))
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._came = bytearray(READ_BYTES)
+            self.begin(transport)
             # asyncio does so for sockets that it has made itself; without it each answer waits 40 ms for a receipt
             transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if len(self.connections) > MOST_CONNECTIONS:
-                self._refuse(_crowded(len(self.connections)))
-                return
             self._wait()
+            if len(self.connections) > MOST_CONNECTIONS:
+                spare = _spare(self, self.connections)
+                if spare is None:
+                    self._refuse(_crowded(len(self.connections)))
+                else:
+                    spare.give_up_place()
 
         def data_received(self, data: bytes) -> None:
             if self.transport.is_closing():
                 return
-            if self._timer is None and self._idle():
+            if self._timer is None and self.is_idle():
                 self._wait()
-            super().data_received(data)
-            if not self._idle():
+            H11Protocol.data_received(self, data)
+            if not self.is_idle():
                 self._done_waiting()
 
         def eof_received(self) -> None:
             """What ends in the middle of a request is told so: the other direction is still open."""
-            unread = not self._idle() and self.cycle.more_body and not self.cycle.response_started
+            unread = not self.is_idle() and self.cycle.more_body and not self.cycle.response_started
             if unread or self._begun():
-                self.send_400_response("the connection ended before the request")
+                self._refuse(_no_http("the connection ended before the request"))
 
         def handle_websocket_upgrade(self, event: h11.Request) -> None:
             """A stream has its own limits: silence, pings, and its end."""
@@ -70,10 +71,12 @@ def impatient(seconds: float) -> type[H11Protocol]:
             if (refusal := _no_stream(event)) is not None:
                 self._refuse(refusal)
             else:
+                self.end()
                 super().handle_websocket_upgrade(event)
 
         def connection_lost(self, exc: Exception | None) -> None:
             self._done_waiting()
+            self.end()
             super().connection_lost(exc)
 
         def on_response_complete(self) -> None:
@@ -86,23 +89,37 @@ def impatient(seconds: float) -> type[H11Protocol]:
 
         def send_400_response(self, msg: str) -> None:
             """What is no HTTP is refused like everything else."""
-            self._refuse(Refusal(400, "this is no request of HTTP/1.1", got=msg, do=SEE_DOCS))
+            error = sys.exception()
+            if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == 431:
+                got, do = "a head, or what stands between two pieces, of more than 64 kB", "send less of it"
+                self._refuse(Refusal(431, "the head of this request is too large", got=got, do=do))
+            else:
+                self._refuse(_no_http(msg if error is None else str(error).partition(": bytearray(")[0]))
 
-        def _refuse(self, refusal: Refusal) -> None:
+        def give_up_place(self) -> None:
+            """For another address that holds fewer; on a connection on which nothing is at work."""
+            what = "this address has more than its share of the connections"
+            self._refuse(Refusal.share(what, got="another address that has fewer"), silent=not self._begun())
+
+        def is_idle(self) -> bool:
+            """Nothing is asked, or not whole yet, on this connection."""
+            return self.cycle is None or self.cycle.response_complete
+
+        def _refuse(self, refusal: Refusal, *, silent: bool = False) -> None:
             """Written as it is, since there is no request to answer; then the connection ends."""
             self._done_waiting()
-            self.transport.write(_as_written(refusal))
+            if self.is_idle():  # else the request that is at work is told of its end, and noted
+                self.note(refusal, self.address())
+            if not silent:
+                self.transport.write(_as_written(refusal))
             self.transport.close()
-
-        def _idle(self) -> bool:
-            return self.cycle is None or self.cycle.response_complete
 
         def _begun(self) -> int:
             """Bytes of a request whose head has not ended yet."""
             return len(self.conn.trailing_data[0]) if self.conn.our_state is h11.IDLE else 0
 
         def _wait(self) -> None:
-            self._timer = self.loop.call_later(seconds, self._give_up)
+            self._timer = self.loop.call_later(patience_s, self._give_up)
 
         def _done_waiting(self) -> None:
             if self._timer is not None:
@@ -111,14 +128,27 @@ def impatient(seconds: float) -> type[H11Protocol]:
 
         def _give_up(self) -> None:
             self._timer = None
-            if not self._idle() or self.transport.is_closing():
+            if not self.is_idle() or self.transport.is_closing():
                 return
             if begun := self._begun():
-                self._refuse(_late(begun, seconds))
+                self._refuse(_late(begun, patience_s))
             else:
                 self.transport.close()
 
     return Impatient
+
+
+def _spare(newcomer: Any, connections: Iterable[Any]) -> Any | None:
+    """A connection that makes room for the newcomer, of the address that holds most; None where there is none.
+
+    While all are one address's, as on loopback, none is taken from it. What is at work stays.
+    """
+    others = [one for one in connections if one is not newcomer]
+    most = gives_way(Counter(map(peer_of, others)), peer_of(newcomer), 1)
+    if most is None:
+        return None
+    idle = (one for one in others if peer_of(one) == most and hasattr(one, "is_idle") and one.is_idle())
+    return next((one for one in idle if not one.transport.is_closing()), None)
 
 
 def _as_written(refusal: Refusal) -> bytes:
@@ -130,13 +160,18 @@ def _as_written(refusal: Refusal) -> bytes:
     return "\r\n".join([*head, "", ""]).encode() + content
 
 
+def _no_http(got: str) -> Refusal:
+    return Refusal(400, "this is no request of HTTP/1.1", got=printable(got[:200]), do=SEE_DOCS)
+
+
 def _late(begun: int, seconds: float) -> Refusal:
     got = f"{begun} bytes of a head in {seconds:g} s"
     return Refusal(408, "the request did not come whole", got=got, do="send it faster")
 
 
 def _crowded(connections: int) -> Refusal:
-    return Refusal.busy("too many connections are open", got=str(connections), do="and close those that are not used")
+    what, do = "too many connections are open", "and close those that are not used"
+    return Refusal.busy(what, got=str(connections), do=do, reason="connections")
 
 
 def _no_stream(event: h11.Request) -> Refusal | None:
@@ -144,19 +179,21 @@ def _no_stream(event: h11.Request) -> Refusal | None:
     asked = ServerProtocol()
     head = [b"%s %s HTTP/1.1" % (event.method, event.target), *(b"%s: %s" % pair for pair in event.headers)]
     asked.receive_data(b"\r\n".join([*head, b"", b""]))
-    if asked.parser_exc is not None:
-        return Refusal(400, "this handshake cannot become a stream", got=str(asked.parser_exc), do=SEE_WEBSOCKET)
-    (request,) = asked.events_received()
+    requests = asked.events_received()
+    if not requests:  # too many headers, too long ones, or a body
+        got = str(asked.handshake_exc or asked.parser_exc or "half a handshake")
+        return _no_handshake(400, got)
+    (request,) = requests
     assert isinstance(request, Request)
     answer = asked.accept(request)
     if answer.status_code == 101:
         return None
     told = bytes(answer.body or b"").decode().splitlines()
     headers = {name: answer.headers[name] for name in ("Allow", "Upgrade") if name in answer.headers}
-    return Refusal(
-        answer.status_code,
-        "this handshake cannot become a stream",
-        got=told[0].rpartition(": ")[2] if told else str(answer.status_code),
-        do=SEE_WEBSOCKET,
-        headers=headers,
-    )
+    got = told[0].rpartition(": ")[2] if told else str(answer.status_code)
+    return _no_handshake(answer.status_code, got, headers)
+
+
+def _no_handshake(status: int, got: str, headers: dict[str, str] | None = None) -> Refusal:
+    what, got = "this handshake cannot become a stream", printable(got[:200])
+    return Refusal(status, what, got=got, do=SEE_WEBSOCKET, headers=headers, reason="handshake")

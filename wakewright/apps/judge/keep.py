@@ -5,13 +5,18 @@ from __future__ import annotations
 import datetime
 import itertools
 import json
+import re
 import threading
+from collections import deque
 from pathlib import Path
 
 from wakewright.core.audio import Samples, write_wav
 from wakewright.core.errors import DiskFull
 from wakewright.core.files import write_bytes
 from wakewright.detect.judge import Verdict
+
+OURS = re.compile(r"\d{8}T\d{6}\.\d{6}-\d{6,}\.(wav|json)")
+"""Names of files that were kept: what else lies in the folder is left alone."""
 
 
 class Keeper:
@@ -22,11 +27,14 @@ class Keeper:
         self._folder, self._most = folder, most_bytes
         self._number = itertools.count()
         self._lock = threading.Lock()
+        # counted once: to look at all files for each clip would take the longer the smaller the clips are
+        found = sorted(path for path in folder.iterdir() if OURS.fullmatch(path.name))
+        self._files = deque((path, path.stat().st_size) for path in found)
+        self._total = sum(size for _, size in self._files)
 
     def keep(self, samples: Samples, verdict: Verdict, model: str) -> str | None:
         """Keep this clip; gives a line for the log when the disk is full. Nothing of the request names the file."""
         now = datetime.datetime.now(datetime.UTC)
-        stem = f"{now:%Y%m%dT%H%M%S.%f}-{next(self._number):06d}"
         about = {
             "time": now.isoformat(timespec="milliseconds"),
             "phrase": verdict.phrase,
@@ -36,20 +44,26 @@ class Keeper:
             "model": model,
         }
         with self._lock:
+            stem = self._folder / f"{now:%Y%m%dT%H%M%S.%f}-{next(self._number):06d}"
+            sound, verdict_file = stem.with_name(stem.name + ".wav"), stem.with_name(stem.name + ".json")
             try:
-                write_wav(self._folder / f"{stem}.wav", samples)
-                write_bytes(self._folder / f"{stem}.json", json.dumps(about, ensure_ascii=False).encode())
+                write_bytes(verdict_file, json.dumps(about, ensure_ascii=False).encode())
+                self._count(verdict_file)
+                write_wav(sound, samples)
+                self._count(sound)
             except DiskFull as error:
                 return error.what
-            self._make_room()
+            finally:
+                self._make_room()
         return None
 
+    def _count(self, path: Path) -> None:
+        size = path.stat().st_size
+        self._files.append((path, size))
+        self._total += size
+
     def _make_room(self) -> None:
-        files = sorted(path for path in self._folder.iterdir() if path.suffix in (".wav", ".json"))
-        sizes = {path: path.stat().st_size for path in files}
-        total = sum(sizes.values())
-        for path in files:
-            if total <= self._most:
-                return
+        while self._total > self._most:
+            path, size = self._files.popleft()
             path.unlink(missing_ok=True)
-            total -= sizes[path]
+            self._total -= size

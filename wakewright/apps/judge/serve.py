@@ -12,7 +12,9 @@ from typing import Any
 import uvicorn
 
 from wakewright.apps.judge.connection import impatient
+from wakewright.apps.judge.log import Log, Others
 from wakewright.apps.judge.server import Court, create_app
+from wakewright.apps.judge.websocket import bounded_stream
 from wakewright.core.errors import EnvironmentProblem, InputError
 
 BACKLOG = 256
@@ -50,7 +52,9 @@ def configure(court: Court, host: str, port: int) -> uvicorn.Config:
         create_app(court),
         host=host,
         port=port,
-        http=impatient(court.limits.patience_s),
+        http=impatient(court.limits.patience_s, court.note_refusal),
+        ws=bounded_stream(court.limits.patience_s, court.note_refusal),
+        ws_per_message_deflate=False,  # sound hardly shrinks, and a message of 256 bytes would hold seconds of it
         ws_max_size=MESSAGE_BYTES,
         ws_max_queue=4,
         timeout_graceful_shutdown=round(STOP_S),
@@ -61,14 +65,18 @@ def configure(court: Court, host: str, port: int) -> uvicorn.Config:
     )
 
 
-def log_to_stderr() -> None:
-    """One JSON object per line, and nothing else but tracebacks of our own failures."""
+def log_to_stderr(log_of: Log) -> None:
+    """One JSON object per line, and nothing else but tracebacks of failures, our own and of what lies beneath."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("wakewright.judge")
     log.handlers = [handler]
     log.setLevel(logging.INFO)
     log.propagate = False
+    for name, level in (("uvicorn", logging.ERROR), ("asyncio", logging.WARNING)):  # of requests we tell ourselves
+        beneath = logging.getLogger(name)
+        beneath.handlers, beneath.propagate = [Others(log_of)], False
+        beneath.setLevel(level)
 
 
 def serve(court: Court, host: str, port: int) -> None:
@@ -77,7 +85,7 @@ def serve(court: Court, host: str, port: int) -> None:
     Raises InputError for an open door, EnvironmentProblem where the address cannot be listened on.
     """
     refuse_open_door(host, court)
-    log_to_stderr()
+    log_to_stderr(court.log)
     config = configure(court, host, port)
     listening = _bind(host, port)
     about: dict[str, Any] = {

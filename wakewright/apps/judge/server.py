@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
-import json
 import logging
 import os
 import time
@@ -22,18 +21,22 @@ from starlette.exceptions import HTTPException
 
 from wakewright import __version__
 from wakewright.apps.judge import body
-from wakewright.apps.judge.connection import SEE_DOCS
+from wakewright.apps.judge.bench import Bench
+from wakewright.apps.judge.connection import MOST_CONNECTIONS, SEE_DOCS
+from wakewright.apps.judge.fair import Places
+from wakewright.apps.judge.intake import Intake
 from wakewright.apps.judge.keep import Keeper
 from wakewright.apps.judge.keys import KeyRing
-from wakewright.apps.judge.limits import Bench, Intake, Limits, Rates
+from wakewright.apps.judge.limits import Limits, Rates
+from wakewright.apps.judge.log import Log, printable
 from wakewright.apps.judge.metrics import CONTENT_TYPE_LATEST, Metrics
 from wakewright.apps.judge.refusal import Refusal
 from wakewright.apps.judge.stream import converse
 from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.errors import InputError
+from wakewright.detect.detector import Detector
 from wakewright.detect.judge import Judge, Verdict
 
-LOG = logging.getLogger("wakewright.judge")
 OPEN = frozenset({"/health", "/docs", "/openapi.json"})
 """Routes that ask for no key."""
 
@@ -97,11 +100,15 @@ class Court:
     def __post_init__(self) -> None:
         judges = [self._judges() for _ in range(self.threads or os.cpu_count() or 1)]
         self.bench: Bench[dict[str, Judge]] = Bench(judges, self.limits.waiting)
+        # who may wait here waits with bytes, which the intake counts
+        self.unpackers: Bench[None] = Bench([None] * len(judges), MOST_CONNECTIONS, "unpack")
         self.rates = Rates(self.limits)
         self.intake = Intake(self.limits.received_bytes)
-        self.metrics = Metrics(lambda: self.bench.busy)
+        self.streams = Places(self.limits.streams)
+        self.metrics = Metrics(lambda: self.bench.busy, lambda: len(self.streams))
+        self.log = Log()
         self.started = time.monotonic()
-        self.streams = 0
+        self._detectors: list[tuple[str, Detector]] = []
         self.about = [
             ModelAbout(phrase=j.phrase, model=j.name, threshold=j.threshold, default=i == 0)
             for i, j in enumerate(judges[0].values())
@@ -114,6 +121,35 @@ class Court:
         if len(named) < len(judges):
             raise InputError("two Judges of one phrase cannot be told apart", got=", ".join(j.phrase for j in judges))
         return named
+
+    async def detector(self, phrase: str) -> Detector:
+        """One for a stream, as if it were new: loading one takes longer than a client takes to ask for the next."""
+        for at, (kept, detector) in enumerate(self._detectors):
+            if kept == phrase:
+                del self._detectors[at]
+                detector.reset()
+                return detector
+        return await asyncio.to_thread(Detector.load, self.phrases[phrase])
+
+    def keep_detector(self, phrase: str, detector: Detector) -> None:
+        """For the next stream: one that nobody is using any more."""
+        if len(self._detectors) < self.limits.streams:
+            self._detectors.append((phrase, detector))
+
+    def note(self, line: dict[str, Any], refused: Refusal | None, *, always: bool = True) -> None:
+        """Log a line, and count it where it tells of a refusal."""
+        if refused is not None:
+            self.metrics.refused.labels(refused.reason).inc()
+            self.log.limited(refused.reason, line | {"reason": refused.reason})
+        elif always:
+            self.log.line(line)
+        else:
+            self.log.limited("open", line)
+
+    def note_refusal(self, refusal: Refusal, address: str) -> None:
+        """Log and count what was refused before it became a request, or a stream."""
+        line = {"event": "refused", "status": refusal.status, "what": refusal.what, "client": address}
+        self.note(line, refusal)
 
     def phrase(self, wanted: str | None) -> str:
         """The phrase that is meant; the first where none is named. Raises Refusal 404."""
@@ -155,7 +191,9 @@ def create_app(court: Court) -> FastAPI:
     @contextlib.asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
+        await asyncio.to_thread(court.unpackers.close)
         await asyncio.to_thread(court.bench.close)  # what was accepted is answered
+        court.log.tell_left_out(at_once=True)
 
     app = FastAPI(
         title="wakewright Judge",
@@ -163,6 +201,7 @@ def create_app(court: Court) -> FastAPI:
         description="Confirms whether a clip of some seconds holds a wake phrase, wherever in it.",
         lifespan=lifespan,
         redoc_url=None,
+        redirect_slashes=False,  # to wherever the Host of the request says
         responses={code: {"model": ProblemAnswer} for code in (401, 408, 429, 503)},
     )
     app.add_exception_handler(Refusal, _refused)
@@ -196,9 +235,14 @@ def create_app(court: Court) -> FastAPI:
     async def verify(request: Request) -> Answer:
         """Is the phrase in this sound? One to three seconds around the word are best."""
         phrase = court.phrase(_only(request, "phrase"))
-        samples = await body.samples(request, court.limits, court.intake)
+        client: str = request.state.client
+        samples = await body.samples(request, client, court.limits, court.intake, court.unpackers)
         began = time.perf_counter()
-        verdict = await court.bench.run(lambda judges: _judged(judges[phrase], samples, court.keeper))
+        verdict, problem = await court.bench.run(
+            client, lambda judges: _judged(judges[phrase], samples, court.keeper)
+        )
+        if problem is not None:
+            court.log.limited("not kept", {"event": "not kept", "why": problem}, logging.ERROR)
         court.metrics.audio.inc(len(samples) / SAMPLE_RATE)
         court.metrics.verdicts.labels(phrase, int(verdict.prediction)).inc()
         request.state.verdict = verdict
@@ -213,7 +257,9 @@ def create_app(court: Court) -> FastAPI:
     @app.websocket("/{path:path}")
     async def elsewhere(socket: WebSocket) -> None:
         """There is one stream; what asks for another is refused like any request."""
-        await socket.send_denial_response(_nothing("GET", socket.url.path).response())
+        refusal = _nothing("GET", socket.url.path)
+        court.note_refusal(refusal, socket.client.host if socket.client else "-")
+        await socket.send_denial_response(refusal.response())
 
     return app
 
@@ -232,11 +278,10 @@ def answer(verdict: Verdict, model: str, latency_ms: float) -> Answer:
     )
 
 
-def _judged(judge: Judge, samples: Samples, keeper: Keeper | None) -> Verdict:
+def _judged(judge: Judge, samples: Samples, keeper: Keeper | None) -> tuple[Verdict, str | None]:
+    """The verdict, and why the sound could not be kept."""
     verdict = judge.verify(samples)
-    if keeper is not None and (problem := keeper.keep(samples, verdict, judge.name)):
-        LOG.error(json.dumps({"event": "not kept", "why": problem}))
-    return verdict
+    return verdict, None if keeper is None else keeper.keep(samples, verdict, judge.name)
 
 
 def _only(request: Request, name: str) -> str | None:
@@ -250,14 +295,15 @@ def _refusals(*codes: int) -> dict[int | str, dict[str, Any]]:
     return {code: {"model": ProblemAnswer} for code in codes}
 
 
-async def _refused(_: Request, refusal: Exception) -> Response:
+async def _refused(request: Request, refusal: Exception) -> Response:
     assert isinstance(refusal, Refusal)
+    request.state.refusal = refusal
     return refusal.response()
 
 
 async def _no_such_thing(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return _nothing(request.method, request.url.path, error.status_code, error.headers).response()
+    return await _refused(request, _nothing(request.method, request.url.path, error.status_code, error.headers))
 
 
 def _nothing(method: str, path: str, status: int = 404, headers: Mapping[str, str] | None = None) -> Refusal:
@@ -265,7 +311,7 @@ def _nothing(method: str, path: str, status: int = 404, headers: Mapping[str, st
     return Refusal(
         status,
         what.get(status, "this request cannot be answered"),
-        got=f"{method} {path}"[:200],
+        got=printable(f"{method} {path}"[:200]),
         do=SEE_DOCS,
         headers=headers,
     )
@@ -275,37 +321,44 @@ def _watched(court: Court) -> Callable[[Request, Callable[[Request], Awaitable[R
     """Admit or refuse, count, and write one line of the log for each request: never what was heard."""
 
     async def watch(request: Request, go_on: Callable[[Request], Awaitable[Response]]) -> Response:
-        began, client = time.perf_counter(), request.client.host if request.client else "-"
-        path = request.url.path
+        began, path = time.perf_counter(), request.url.path
+        request.state.client = request.client.host if request.client else "-"
         try:
+            body.refuse_two_lengths(request)
             if path not in OPEN:
-                client = court.admit(request.headers, client)
+                request.state.client = court.admit(request.headers, request.state.client)
             response = await go_on(request)
         except Refusal as refusal:
-            response = refusal.response()
+            response = await _refused(request, refusal)
         except InputError as error:
-            response = Refusal(422, error.what, got=error.got, do=error.do).response()
-        except Exception:
-            LOG.exception(json.dumps({"event": "failed", "path": path[:80]}))
-            content = Refusal(500, "the Judge failed", got="an error of its own", do="see its log, and report it")
-            response = content.response()
+            response = await _refused(request, Refusal(422, error.what, got=error.got, do=error.do))
+        except Exception as error:
+            court.log.limited("traceback", {"event": "failed", "path": printable(path[:80])}, logging.ERROR, error)
+            failed = Refusal(500, "the Judge failed", got="an error of its own", do="see its log, and report it")
+            response = await _refused(request, failed)
         seconds = time.perf_counter() - began
         route = path if path in {"/verify", "/models", "/metrics", "/health"} else "other"
         court.metrics.requests.labels(route, response.status_code).inc()
         court.metrics.seconds.labels(route).observe(seconds)
-        line: dict[str, Any] = {
-            "event": "request",
-            "method": request.method,
-            "path": path[:80],
-            "status": response.status_code,
-            "ms": round(1000 * seconds, 1),
-            "client": client,
-        }
-        verdict = getattr(request.state, "verdict", None)
-        if verdict is not None:
-            line |= {"phrase": verdict.phrase, "prediction": verdict.prediction}
-            line |= {"confidence": round(verdict.confidence, 4)}
-        LOG.info(json.dumps(line, ensure_ascii=False))
+        line = _line(request, response.status_code, seconds)
+        court.note(line, getattr(request.state, "refusal", None), always=path not in OPEN)
         return response
 
     return watch
+
+
+def _line(request: Request, status: int, seconds: float) -> dict[str, Any]:
+    """What the log tells of a request."""
+    line: dict[str, Any] = {
+        "event": "request",
+        "method": request.method[:20],
+        "path": printable(request.url.path[:80]),
+        "status": status,
+        "ms": round(1000 * seconds, 1),
+        "client": request.state.client,
+    }
+    verdict = getattr(request.state, "verdict", None)
+    if verdict is not None:
+        line |= {"phrase": verdict.phrase, "prediction": verdict.prediction}
+        line |= {"confidence": round(verdict.confidence, 4)}
+    return line
