@@ -88,7 +88,7 @@ def test_a_form_that_looks_like_its_boundary_everywhere_takes_no_time(letters: b
     "kind", [b"FORM\x00\x00}.AIFFCOMM", b"caff\x00\x01", b".snd", b"MATLAB 5.0", b"NIST_1A", b" "]
 )
 def test_formats_that_are_not_heard_are_shown_to_no_reader(kind: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sound.soundfile, "SoundFile", pytest.fail)
+    monkeypatch.setattr("soundfile.SoundFile", pytest.fail)
     with pytest.raises(Refusal, match="cannot be heard"):
         sound.from_file(kind + bytes(1000), 10.0)
 
