@@ -74,6 +74,9 @@ def train(
         alone = spoken.only_engine(parts["train"])
         if alone is not None:
             progress.say(f"! {measure.ONE_ENGINE.format(alone)}")
+        heard_s = registry.looked_at_s(registry.example(registry.Dimensions.of(recipe.model)))
+        if (long := spoken.too_long(parts["train"], heard_s)) is not None:
+            progress.say(f"! {long}")
         _begin_anew_if_changed(run, parts, progress)
         suspects = _guarded(run, parts, progress)
         model = _trained(run, parts, suspects, progress)
@@ -288,12 +291,6 @@ def _hears(model: Any, recipe: Recipe) -> dict[str, Any]:
     return told | ({"cmvn": {key: normalised[key] for key in ("of", "mean", "std")}} if normalised else {})
 
 
-def _looked_at_s(model: Any) -> float:
-    """Seconds of audio that one score looks at."""
-    front = frontend.create(model.frontend)
-    return float(front.first_end + (model.receptive_field - 1) * front.hop) / SAMPLE_RATE
-
-
 def _export(run: Run, model: Any) -> None:
     """model.onnx, checked against torch, and metadata.json with a threshold yet to be calibrated.
 
@@ -316,7 +313,7 @@ def _export(run: Run, model: Any) -> None:
             "model_type": recipe.model.name,
             **_hears(model, recipe),
             "stride": model.stride,
-            "looked_at_s": _looked_at_s(model),
+            "looked_at_s": registry.looked_at_s(model),
             "parameters": registry.parameters(model),
             "policy": recipe.policy.model_dump(),
             "training_config": recipe.train.model_dump(),

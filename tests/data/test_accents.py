@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe, Voices
 from wakewright.data import spoken
@@ -113,3 +114,14 @@ def test_synthesisers_that_are_not_here_are_named(monkeypatch: pytest.MonkeyPatc
     assert not spoken.more_voices(Recipe(phrase="hey katya", voices=Voices(engines=("espeak",))))
     monkeypatch.setattr(voice_engines, "all_engines", lambda: engines[:1])
     assert not spoken.more_voices(Recipe(phrase="hey katya"))
+
+
+def test_a_phrase_that_lasts_longer_than_a_model_hears_is_told() -> None:
+    def said(*seconds: float) -> Manifest:
+        return Manifest(tuple(Clip(f"{i}.wav", "positive", s) for i, s in enumerate(seconds)))
+
+    told = spoken.too_long(said(1.9, 2.1, 3.0, 1.0) + Manifest((Clip("s.wav", "speech", 9.0),)), 2.03)
+    assert told is not None
+    assert told.startswith("2 of 4 clips of the phrase last longer than the 2.0 s that the model hears at once")
+    assert spoken.too_long(said(1.9, 2.1, 1.0, 1.0), 2.03) is None  # a slow voice says any phrase slowly
+    assert spoken.too_long(said(), 2.03) is None

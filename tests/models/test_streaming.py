@@ -183,3 +183,12 @@ def test_bands_are_padded_so_that_a_stride_halves_them(bands: int, kernel: int) 
     layer = SpectralConv(bands, 1, 2, (1, kernel), stride=(1, 2))
     out, _ = layer(torch.rand(1, 3, bands, 1))
     assert out.shape == (1, 3, layer.bands, 2) == (1, 3, 20, 2)
+
+
+def test_a_model_is_asked_for_its_reach_without_a_draw_of_chance() -> None:
+    torch.manual_seed(3)
+    before = torch.get_rng_state()
+    heard = {name: registry.looked_at_s(registry.example(registry.Dimensions(name))) for name in registry.NAMES[:2]}
+    assert torch.equal(torch.get_rng_state(), before)
+    assert registry.looked_at_s(registry.example(registry.Dimensions("mixednet", 0.375, 32))) == pytest.approx(2.74)
+    assert all(0.5 < seconds < 5 for seconds in heard.values())

@@ -29,6 +29,9 @@ FEW_LANGUAGES = 6
 ALWAYS = 2
 """Seed of the sentences."""
 
+LONG_SHARE = 0.25
+"""Slow voices say any phrase slowly; from this share of its clips on it is the phrase that is too long."""
+
 
 def speak(recipe: Recipe, progress: Progress) -> Manifest:
     """Speak everything the recipe asks for. Raises NoVoice, PhraseError, RecipeError, DiskFull."""
@@ -137,6 +140,19 @@ def only_engine(clips: Manifest) -> str | None:
     said = clips.of("positive")
     engines = {clip.source for clip in said}
     return engines.pop() if len(engines) == 1 and not said.real_seconds else None
+
+
+def too_long(clips: Manifest, heard_s: float) -> str | None:
+    """What to say of a phrase that often lasts longer than the `heard_s` seconds a model hears at once; else None."""
+    said = clips.of("positive")
+    longer = sum(clip.seconds > heard_s for clip in said)
+    if longer <= LONG_SHARE * len(said):
+        return None
+    return (
+        f"{longer} of {len(said)} clips of the phrase last longer than the {heard_s:.1f} s that the model hears at "
+        "once: where one ends, its beginning is forgotten, so other speech that ends alike may wake it. A shorter "
+        "phrase is heard whole"
+    )
 
 
 def gather(recipe: Recipe) -> Manifest:

@@ -12,6 +12,7 @@ from typing import Any, Protocol, Self
 import torch
 from torch import Tensor, nn
 
+from wakewright.core.audio import SAMPLE_RATE
 from wakewright.core.errors import RunError
 from wakewright.core.files import write_bytes
 from wakewright.core.recipe import Model
@@ -117,6 +118,18 @@ def frontend_of(model: Model | Dimensions) -> str:
     """The name of the front end that a model hears through, without building it."""
     dims = Dimensions.of(model) if isinstance(model, Model) else model
     return dims.frontend or ("speech_embedding" if dims.name == "speech_embedding" else "micro")
+
+
+def looked_at_s(model: Any) -> float:
+    """Seconds of sound behind one score."""
+    front = frontend.create(model.frontend)
+    return float(front.first_end + (model.receptive_field - 1) * front.hop) / SAMPLE_RATE
+
+
+def example(dims: Dimensions) -> Any:
+    """A model to ask for its measures: nothing is drawn of the chance that a training begins with."""
+    with torch.random.fork_rng(devices=[]):
+        return create(dims)
 
 
 def parameters(model: nn.Module) -> int:
