@@ -96,6 +96,18 @@ def broken(source: Path, target: Path, **changes: object) -> Path:
     return target
 
 
+def test_the_folder_of_a_phrase_names_its_runs(exported: dict[str, Path], tmp_path: Path) -> None:
+    """`listen runs/hey-katya` hears the run in use; before any was taken into use there is none."""
+    for name in ("20261101-120000-a", "20261102-120000-b"):
+        shutil.copytree(exported["mixednet"], tmp_path / "hey-katya" / name)
+    (tmp_path / "hey-katya" / "20261103-120000-unfinished").mkdir()
+    with pytest.raises(RunError) as told:
+        Detector.load(tmp_path / "hey-katya")
+    assert told.value.got == "the folder of a phrase with 2 runs, none of them in use"
+    last = tmp_path / "hey-katya" / "20261102-120000-b"
+    assert told.value.do == f"name a run, such as {last}, or take one into use: wakewright promote {last}"
+
+
 def test_what_cannot_be_loaded_is_said(exported: dict[str, Path], tmp_path: Path) -> None:
     source = exported["mixednet"]
     with pytest.raises(RunError, match=r"no detector in .*gone\n  got: no metadata.json\n  do:  train first"):

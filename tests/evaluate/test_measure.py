@@ -52,4 +52,6 @@ def test_who_says_the_near_misses_is_counted_and_not_promised() -> None:
     near = [dataclasses.replace(clip, kind="near_miss", text="hay") for clip in (WORD, OTHER_WORD, OTHER_WORD)]
     stranger = dataclasses.replace(WORD, source="flite")  # another engine's voice of the same name
     assert said_by_whom(parts([stranger], near)) == "Said by 2 synthetic voices, none of which it learnt from."
+    alone = said_by_whom(parts([stranger], near[:1]))
+    assert alone == "Said by 1 synthetic voice, which it did not learn from."
     assert said_by_whom(parts([WORD, TALK], near)) == "Said by 2 synthetic voices, 1 of which it learnt from too."

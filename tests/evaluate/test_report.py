@@ -132,6 +132,7 @@ def test_near_misses_that_wake_it_are_named_with_their_counts(result: Result) ->
     assert found.left_out == 1
     shown = dataclasses.replace(result, confusions=found)
     assert "2 of 3" in html_page(shown)
+    assert "1 more is not shown: it wakes it as seldom, or never." in html_page(shown)
     assert "hay &lt;b&gt;" in html_page(shown)
     assert "hay <b>" in terminal_table(shown)
     silent = dataclasses.replace(result, confusions=confusions(near_misses(), 0.95))

@@ -29,9 +29,11 @@ def read(folder: Path) -> dict[str, Any]:
     """
     path = folder / FILE
     if not path.is_file():
-        raise RunError(
-            f"no detector in {folder}", got="no metadata.json", do="train first, or name a run: wakewright runs"
-        )
+        got, do = "no metadata.json", "train first, or name a run: wakewright runs"
+        if runs := sorted(found.parent for found in folder.glob(f"*/{FILE}")):
+            got = f"the folder of a phrase with {len(runs)} run{'' if len(runs) == 1 else 's'}, none of them in use"
+            do = f"name a run, such as {runs[-1]}, or take one into use: wakewright promote {runs[-1]}"
+        raise RunError(f"no detector in {folder}", got=got, do=do)
     try:
         about = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(about, dict):

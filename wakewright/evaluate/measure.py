@@ -150,6 +150,8 @@ def said_by_whom(parts: Parts) -> str:
     """Who says the near misses of the test part, and whether it learnt from anything they say."""
     said = {(clip.source, clip.speaker) for clip in parts["test"].of("near_miss")}
     known = len(said & {(clip.source, clip.speaker) for clip in parts["train"]})
+    if len(said) == 1:
+        return f"Said by 1 synthetic voice, which it {'learnt' if known else 'did not learn'} from{' too' * known}."
     learnt = f"{known} of which it learnt from too" if known else "none of which it learnt from"
     return f"Said by {len(said)} synthetic voices, {learnt}."
 

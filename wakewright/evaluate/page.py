@@ -251,6 +251,8 @@ def _confusions(result: Result) -> str:
     rows = [[escape(g.name), cell(share_text(g.missed))] for g in table.groups]
     told = html_table(["near miss", "wakes it"], rows) if rows else ""
     rest = f"{table.left_out} {'more' if rows else 'near misses'} are not shown: they wake it as seldom, or never."
+    if table.left_out == 1:
+        rest = f"1 {'more' if rows else 'near miss'} is not shown: it wakes it as seldom, or never."
     more = f'<p class="muted">{rest + " " if table.left_out else ""}{escape(table.note)}</p>'
     return f"<h2>What sounds like it</h2>{told}{more}"
 
