@@ -59,6 +59,8 @@ class Heard:
     """By condition (words,) the highest score of each."""
     others: Mapping[str, Others]
     """By kind."""
+    gaps: Mapping[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
+    """By condition (words, 2) the gap of each (see Trial), where a cascade was heard."""
 
     @classmethod
     def measured(cls, run: Run, material: Material, snrs_db: Sequence[float | None]) -> Self:
@@ -73,15 +75,18 @@ class Heard:
         words, others = measured
         place = {recording.path: i for i, recording in enumerate(material.words)}
         peaks = {name: np.zeros(len(place), np.float32) for name in words}
+        gaps = {name: np.zeros((len(place), 2), np.float32) for name in words}
         for name, trials in words.items():
             for trial in trials:
                 peaks[name][place[trial.source]] = trial.peak
+                gaps[name][place[trial.source]] = trial.gap
         return cls(
             threshold,
             tuple(place),
             tuple(recording.speaker for recording in material.words),
             peaks,
             {kind: _others(found) for kind, found in others.items()},
+            {name: found for name, found in gaps.items() if found.any()},
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -95,6 +100,7 @@ class Heard:
                 kind: {key: value.tolist() for key, value in vars(found).items()}
                 for kind, found in self.others.items()
             },
+            "gaps": {name: gaps.tolist() for name, gaps in self.gaps.items()},
         }
 
     @classmethod
@@ -110,6 +116,7 @@ class Heard:
                 kind: Others(**{key: np.asarray(values, types[key]) for key, values in found.items()})
                 for kind, found in kept["others"].items()
             },
+            {name: np.asarray(gaps, np.float32) for name, gaps in kept.get("gaps", {}).items()},
         )
 
     def threshold_at(self, fa_per_hour: float) -> float:
@@ -120,7 +127,11 @@ class Heard:
 
     def missed(self, condition: str, threshold: float) -> Missed:
         """(words,) which of them this threshold misses."""
-        return self.words[condition] < np.float64(threshold)
+        below = np.asarray(self.words[condition] < np.float64(threshold))
+        if condition not in self.gaps:
+            return below
+        low, high = self.gaps[condition].T
+        return np.asarray(below | ((low < np.float64(threshold)) & (high >= np.float64(threshold))))
 
     def threshold_missing(self, count: int, condition: str) -> float:
         """The highest threshold that misses no more than so many words."""

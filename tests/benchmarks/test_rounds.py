@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -117,6 +118,16 @@ def test_scores_are_kept_exactly(heard: ModuleType) -> None:
     assert np.array_equal(again.words["as recorded"], one.words["as recorded"])
     assert np.array_equal(again.others["speech"].peaks, one.others["speech"].peaks)
     assert np.array_equal(again.others["speech"].hours, one.others["speech"].hours)
+
+
+def test_a_word_that_a_cascade_let_go_is_missed(heard: ModuleType) -> None:
+    one = scored(heard, 1)
+    gaps = np.zeros((40, 2), np.float32)
+    gaps[3] = (0.2, 0.5)
+    pair = dataclasses.replace(one, gaps={"as recorded": gaps})
+    again = heard.Heard.of_json(json.loads(json.dumps(pair.to_json())))
+    assert [int(again.missed("as recorded", at).sum()) for at in (0.1, 0.2, 0.3, 0.5, 0.6)] == [0, 0, 1, 1, 0]
+    assert not one.missed("as recorded", 0.3).any()
 
 
 def test_thresholds_are_those_of_the_package(heard: ModuleType) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
 from wakewright.evaluate.bootstrap import bootstrap_frr
@@ -29,6 +31,15 @@ def test_same_seed_same_band() -> None:
     assert first.shape == (2, 2)
     assert np.array_equal(first, bootstrap_frr(words, others, [0.5, 1.0], seed=4, replicates=100))
     assert not np.array_equal(first, bootstrap_frr(words, others, [0.5, 1.0], seed=5, replicates=100))
+
+
+def test_a_word_in_its_gap_is_missed() -> None:
+    words = [dataclasses.replace(one, gap=(0.2, 0.5)) for one in trials(np.full(50, 0.9), 1)]
+    for barred, missed in ((0.1, 0.0), (0.3, 1.0), (0.6, 0.0)):
+        others = negatives(np.full(30, barred), 10, 10.0)
+        low, high = bootstrap_frr(words, others, [0.5], seed=1, replicates=50)[0]
+        assert low <= missed <= high
+        assert high - low < 0.2
 
 
 def test_no_miss_still_has_an_upper_end() -> None:

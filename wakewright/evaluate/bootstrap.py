@@ -54,6 +54,7 @@ def bootstrap_frr(
     peaks = np.asarray([trial.peak for trial in trials])
     rising = np.argsort(peaks, kind="stable")
     peaks, units = peaks[rising], _trial_units(trials)[rising]
+    gaps = np.asarray([trials[i].gap for i in rising])
     falling = np.argsort(-negatives.peaks, kind="stable")
     heights = negatives.peaks[falling].astype(np.float64)
     owners, hours = _negative_units(negatives)
@@ -68,7 +69,9 @@ def bootstrap_frr(
         allowed = np.floor(wanted * float(drawn @ hours) + 1e-9)
         place = np.searchsorted(accepted, allowed, side="right")
         barred = np.append(heights, -np.inf)[place]  # the highest peak that must not pass; -inf: all may
-        row[:] = below[np.searchsorted(peaks, barred, side="right")] / below[-1]
+        # the threshold is just above what is barred
+        lost = weights[units] @ ((gaps[:, :1] <= barred) & (barred < gaps[:, 1:]))
+        row[:] = (below[np.searchsorted(peaks, barred, side="right")] + lost) / below[-1]
     tail = 50.0 * (1.0 - LEVEL)
     low, high = np.percentile(missed, [tail, 100.0 - tail], axis=0)
     curve = det_curve(trials, negatives)

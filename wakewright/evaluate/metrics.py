@@ -48,15 +48,22 @@ class Trial:
     """Who or what it came from (speaker, else file): the unit of resampling."""
     groups: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Labels to break the result down by, such as {"snr": "10 dB", "accent": "scots"}."""
+    gap: tuple[float, float] = (0.0, 0.0)
+    """Thresholds above the first and up to the second miss it though it peaks above: a cascade would have confirmed
+    what came just before, and waits for the score to fall (see pair)."""
 
     @functools.cached_property
     def peak(self) -> float:
         """Highest score within the trial; 0 when the stream ended before any."""
         return float(self.scores.max()) if self.scores.size else 0.0
 
+    def missed(self, threshold: float) -> bool:
+        """Whether the word is not heard at this threshold."""
+        return self.peak < threshold or self.gap[0] < threshold <= self.gap[1]
+
     def latency_s(self, threshold: float) -> float | None:
-        """Seconds from the end of the word to the first score that reaches `threshold`; None if none does."""
-        hits = np.flatnonzero(self.scores >= np.float64(threshold))
+        """Seconds from the end of the word to the first score that reaches `threshold`; None where it is missed."""
+        hits = np.flatnonzero(self.scores >= np.float64(threshold)) if not self.missed(threshold) else np.zeros(0)
         return self.first_s + int(hits[0]) * self.hop_s if hits.size else None
 
 
@@ -249,6 +256,8 @@ class DetCurve:
     """(events,) rising."""
     hours: float
     """Hours of negatives."""
+    gaps: NDArray[np.float64] = dataclasses.field(default_factory=lambda: np.zeros((0, 2)))
+    """(n, 2) the gaps of the positives that have one (see Trial)."""
 
     @property
     def positives(self) -> int:
@@ -257,13 +266,14 @@ class DetCurve:
 
     @functools.cached_property
     def thresholds(self) -> NDArray[np.float64]:
-        """(points,) rising: 0 and just above every peak, which is where either count changes."""
-        return np.concatenate(([0.0], just_above(np.union1d(self.positive_peaks, self.negative_peaks))))
+        """(points,) rising: 0 and just above every peak and end of a gap, which is where either count changes."""
+        peaks = np.concatenate((self.positive_peaks, self.negative_peaks, self.gaps.ravel()))
+        return np.concatenate(([0.0], just_above(np.unique(peaks))))
 
     @functools.cached_property
     def frr(self) -> NDArray[np.float64]:
-        """(points,) share missed at each threshold, rising."""
-        return np.searchsorted(self.positive_peaks, self.thresholds, side="left") / max(1, self.positives)
+        """(points,) share missed at each threshold, rising but for gaps."""
+        return self._misses(self.thresholds) / max(1, self.positives)
 
     @functools.cached_property
     def fa_per_hour(self) -> NDArray[np.float64]:
@@ -273,9 +283,15 @@ class DetCurve:
 
     def at(self, threshold: float) -> Operating:
         """What this threshold does."""
-        misses = int(np.searchsorted(self.positive_peaks, threshold, side="left"))
+        misses = int(self._misses(np.asarray([threshold]))[0])
         accepts = int(self.negative_peaks.size - np.searchsorted(self.negative_peaks, threshold, side="left"))
         return Operating(float(threshold), misses, self.positives, accepts, self.hours)
+
+    def _misses(self, thresholds: NDArray[np.float64]) -> NDArray[np.int64]:
+        """(t,) -> (t,) words missed at each."""
+        below = np.searchsorted(self.positive_peaks, thresholds, side="left")
+        low, high = (np.searchsorted(np.sort(self.gaps[:, i]), thresholds, side="left") for i in (0, 1))
+        return np.asarray(below + low - high, np.int64)
 
     def operating_at(self, fa_per_hour: float) -> Operating:
         """The lowest threshold whose measured false accepts per hour are at most `fa_per_hour`.
@@ -306,5 +322,7 @@ def allowed_count(fa_per_hour: float, hours: float) -> int:
 
 def det_curve(trials: Iterable[Trial], negatives: Negatives) -> DetCurve:
     """The DET curve of these positives and negatives."""
-    peaks = np.sort(np.asarray([trial.peak for trial in trials], dtype=np.float64))
-    return DetCurve(peaks, negatives.heights.astype(np.float64), negatives.hours)
+    heard = list(trials)
+    peaks = np.sort(np.asarray([trial.peak for trial in heard], dtype=np.float64))
+    gaps = np.asarray([trial.gap for trial in heard if trial.gap[0] < trial.gap[1]], dtype=np.float64).reshape(-1, 2)
+    return DetCurve(peaks, negatives.heights.astype(np.float64), negatives.hours, gaps)

@@ -107,7 +107,7 @@ def misses_by(trials: Sequence[Trial], label: str, threshold: float) -> tuple[Gr
     for trial in trials:
         if label in trial.groups:
             row = rows.setdefault(trial.groups[label], [0, 0])
-            row[0] += trial.peak < threshold
+            row[0] += trial.missed(threshold)
             row[1] += 1
     return tuple(GroupMisses(group, misses, count) for group, (misses, count) in rows.items())
 
