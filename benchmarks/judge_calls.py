@@ -2,13 +2,13 @@
 
     python benchmarks/judge_calls.py CELLS --speech DIR --out DIR [--words alexa computer jarvis amelia]
         [--sentry mixednet] [--judge speech_embedding] [--voices all] [--seeds 1 2 3] [--judge-seed 1]
-        [--calls 20 40] [--cascade after_ms=200 asks=3]
+        [--calls 20 40] [--cascade after_ms=200 asks=3 rewake_ms=null]
 
 CELLS is the folder that real_voices.py left its runs in (its --out). The Sentry's threshold is the lowest at which it
 calls at most so many times an hour of the speech without the phrase that is measured: like the threshold at 1 false
 accept per hour it is a point of a curve, not a choice. Calls are those of the cascade as it ships: the Sentry's
-policy, the clips and times of asking of `detect/cascade`. A pair's score of a word is the Judge's highest confidence
-about its calls. What is there in --out is not computed again.
+policy, the clips and times of asking of `detect/cascade`; each wake is one, as if the Judge confirmed none. A pair's
+score of a word is the Judge's highest confidence about its calls. What is there in --out is not computed again.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ import numpy as np
 from heard import Heard, difference_at
 from real_voices import APART, RATES, Cell
 
+from wakewright.apps.confirm import settings_of
 from wakewright.core.files import write_json
 from wakewright.core.progress import Progress
-from wakewright.core.recipe import Cascade
 from wakewright.core.run import Run
-from wakewright.evaluate import real
-from wakewright.evaluate.cascade import PairEar, calls_per_hour, pair_ear
+from wakewright.evaluate import cascade_real, real
 from wakewright.evaluate.metrics import Negatives, Trial
+from wakewright.evaluate.pair import PairEar, pair_ear
 
 SNRS_DB = (None, 10.0)
 KIND = "speech"
@@ -38,15 +38,14 @@ TRIGGERS = tuple(float(t) for t in 1 / (1 + np.exp(-np.arange(-5.0, 5.01, 0.25))
 
 def called(pair: PairEar, streams: Sequence[real.Stretch]) -> list[float]:
     """Calls an hour at each of TRIGGERS."""
-    totals: list[Negatives | None] = [None] * len(TRIGGERS)
+    calls, hours = np.zeros(len(TRIGGERS)), 0.0
     with Progress().stage("find the triggers", len(streams), "streams") as bar:
         for stretch in streams:
-            samples, places = real.assemble(stretch)
-            for i, scores in enumerate(pair.wakes_at(samples, TRIGGERS)):
-                found, before = real.negatives_of(stretch, pair, scores, places), totals[i]  # type: ignore[arg-type]
-                totals[i] = found if before is None else before + found
+            found = cascade_real.hear_others(stretch, pair, TRIGGERS, judged=False)
+            calls += [woken.calls for woken, _ in found]
+            hours += found[0][1].hours
             bar.advance(1)
-    return [calls_per_hour(total) for total in totals if total is not None]
+    return list(map(float, calls / hours))
 
 
 def lowest(calls: Sequence[float], most: float) -> float:
@@ -55,18 +54,19 @@ def lowest(calls: Sequence[float], most: float) -> float:
     return TRIGGERS[next(i for i in range(len(quiet)) if all(quiet[i:]))]
 
 
-def measured(pair: PairEar, material: real.Material, triggers: Sequence[float]) -> list[Heard]:
+def measured(pair: PairEar, material: real.Material, triggers: tuple[float, ...]) -> list[Heard]:
     """What the pair scores at each trigger."""
     jobs = [job for job in real.jobs(material, SNRS_DB) if job[0].split("/")[1] in (*conditions(), KIND)]
     found: list[list[tuple[str, list[Trial] | Negatives]]] = [[] for _ in triggers]
     with Progress().stage("hear the pair", len(jobs), "streams") as bar:
         for name, stretch in jobs:
-            samples, places = real.assemble(stretch)
-            words = name.startswith("words/")
-            places = real.word_places(stretch, places) if words else places
-            evidence = real.trials_of if words else real.negatives_of
-            for kept, scores in zip(found, pair.hear_at(samples, triggers), strict=True):
-                kept.append((name, evidence(stretch, pair, scores, places)))  # type: ignore[arg-type]
+            told: Sequence[list[Trial] | Negatives]
+            if name.startswith("words/"):
+                told = cascade_real.hear_words(stretch, pair, triggers)
+            else:
+                told = [silence for _, silence in cascade_real.hear_others(stretch, pair, triggers)]
+            for kept, one in zip(found, told, strict=True):
+                kept.append((name, one))
             bar.advance(1)
     return [Heard.of(material, real.collect(one), 0.5) for one in found]
 
@@ -80,8 +80,8 @@ def kept_pair(
     cell: Cell, judge: Run, asked: argparse.Namespace, material: real.Material
 ) -> tuple[list[float], list[Heard]]:
     """Triggers and scores for each of the asked calls, computed or kept."""
-    settings = Cascade.model_validate(dict(one.split("=", 1) for one in asked.cascade))
-    asking = f"{settings.after_ms}ms-{settings.asks}x{settings.again_ms}ms"
+    settings = settings_of(asked.cascade)
+    asking = f"{settings.after_ms}ms-{settings.asks}x{settings.again_ms}ms-{settings.rewake_ms or 'no'}"
     name = f"{cell.name}-{asked.judge}-{asked.judge_seed}-{asking}"
     path = asked.out / f"{name}-{'-'.join(f'{c:g}' for c in asked.calls)}.json"
     if not path.is_file():
@@ -89,7 +89,7 @@ def kept_pair(
         pair = pair_ear(str(sentry.folder), str(judge.folder), settings)
         streams = [stretch for label, stretch in real.jobs(material, ()) if label == f"others/{KIND}"]
         calls = called(pair, streams)
-        triggers = [lowest(calls, most) for most in asked.calls]
+        triggers = tuple(lowest(calls, most) for most in asked.calls)
         scores = measured(pair, material, triggers)
         write_json(path, {"triggers": triggers, "heard": [one.to_json() for one in scores]})
     kept = json.loads(path.read_text())

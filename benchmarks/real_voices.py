@@ -47,6 +47,7 @@ from wakewright.evaluate import real
 from wakewright.evaluate.bootstrap import bootstrap_frr
 from wakewright.evaluate.cascade_real import measure as measure_pair
 from wakewright.evaluate.metrics import Negatives, Trial, det_curve
+from wakewright.evaluate.pair import CALLED
 from wakewright.evaluate.result import rate
 from wakewright.evaluate.shares import latency
 from wakewright.export import onnx, tflite
@@ -204,10 +205,10 @@ def run_pair(cell: Cell, speech: Path, out: Path) -> None:
     material = real.read_material(speech, cell.word, apart=APART)
     workers = sentry.recipe.engine.workers
     heard = measure_pair(material, sentry.folder, judge.folder, chosen.trigger, settings, workers=workers)
-    wakes = latency(heard.words["as recorded"], pairs.CALLED / 2)
+    wakes = latency(heard.words["as recorded"], CALLED / 2)
     about = dataclasses.asdict(cell) | {
         "trigger": chosen.trigger,
-        "calls_per_hour": pairs.calls_per_hour(heard.others["speech"]),
+        "calls_per_hour": heard.calls_per_hour("speech"),
         "confirmed_at": heard.confirmed_at(chosen.confirm, settings.asks),
         "wake_s": None if wakes is None else wakes.median_s,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import hypothesis
@@ -18,6 +18,9 @@ from wakewright.core.manifest import Kind, Manifest
 from wakewright.core.recipe import Model, ModelName, Recipe
 from wakewright.core.run import Run
 from wakewright.data.voices import engine_named, plan, speak_all
+from wakewright.detect.detector import Detector
+from wakewright.detect.policy import Scores
+from wakewright.dsp.frontend import Frames
 from wakewright.models import quantised, registry
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # a busy machine is no failure
@@ -102,3 +105,36 @@ def int8(tmp_path_factory: pytest.TempPathFactory) -> Path:
     quantised.set_rounding(model, rounds=True, watches=False)
     pipeline._export(run, model)
     return run.folder
+
+
+class _Script:
+    """A network that gives these scores, one a step, whatever it hears."""
+
+    def __init__(self, scores: Scores, stride: int) -> None:
+        self._scores, self._stride, self._at = scores, stride, 0
+
+    def reset(self) -> None:
+        self._at = 0
+
+    def __call__(self, frames: Frames) -> Scores:
+        begun, self._at = self._at, self._at + len(frames) // self._stride
+        return self._scores[begun : self._at]
+
+
+@pytest.fixture(scope="session")
+def scripted(exported: dict[str, Path]) -> Callable[[Sequence[tuple[float, float, float]], float], Detector]:
+    """A detector whose model's score is what is written: (from_s, to_s, score), and a threshold.
+
+    All else of it is real: front end, times, smoothing and policy.
+    """
+
+    def make(levels: Sequence[tuple[float, float, float]], threshold: float) -> Detector:
+        detector = Detector.load(exported["mixednet"], threshold=threshold)
+        scores = np.zeros(3000, np.float32)
+        times = detector.first_step_s + detector.hop_s * np.arange(len(scores))
+        for start, end, level in levels:
+            scores[(times >= start) & (times < end)] = level
+        detector._network = _Script(scores, detector.stride)
+        return detector
+
+    return make

@@ -23,7 +23,7 @@ from wakewright.core.errors import DiskFull
 from wakewright.core.manifest import Manifest
 from wakewright.detect import microphone
 from wakewright.detect.detector import Detection, Detector
-from wakewright.detect.judge import quiet
+from wakewright.detect.judge import Verdict, quiet
 
 
 @pytest.fixture(scope="module")
@@ -212,6 +212,68 @@ def test_a_judge_confirms_each_wake(
     out = capsys.readouterr()
     assert json.loads(out.out.splitlines()[1])["reason"] == "away"
     assert out.err.startswith("the Judge at http://127.0.0.1:9 does not answer; wakes are asked about when it is")
+
+
+def test_a_sentry_that_stays_awake_is_told_of_again_where_the_judge_denied(
+    exported: dict[str, Path], folder: Path, sound: Samples, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["listen", str(exported["mixednet"]), "--wav", str(folder / "a.wav"), "--threshold", "0.0", "--json"]
+    words += ["--judge", str(exported["speech_embedding"]), "--cascade", "confirm=1"]
+    sentry = Detector.load(exported["mixednet"], threshold=0.0)
+    sentry.rearm(0.8, 1600)
+    wakes = [round(one.end_s - 2.0, 3) for one in sentry.stream(np.concatenate([quiet(2.0), sound, quiet(0.8)]))]
+    assert len(wakes) >= 5
+    assert main(words) == 0
+    found = lines(capsys)
+    assert [line["event"] for line in found] == ["wake", "cancelled"] * len(wakes)
+    assert [line["end_s"] for line in found[::2]] == wakes
+    assert main([*words, "--cascade", "rewake_ms=null"]) == 0
+    assert [line["end_s"] for line in lines(capsys)] == [wakes[0]] * 2
+    assert main([*words[:-1], "confirm=0"]) == 0
+    assert [line["event"] for line in lines(capsys)] == ["wake", "confirmed"]
+
+
+def test_the_sound_of_a_wake_that_was_held_is_kept_when_it_is_told(
+    exported: dict[str, Path],
+    sound: Samples,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The Judge answers about the first wake when two more have come, and their sound; it confirms the third."""
+    release, confidences = threading.Event(), iter([0.1, 0.2] + [0.9] * 20)
+
+    class Slow:
+        name, phrase = "stand-in", "hey katya"
+
+        def check(self) -> None:
+            pass
+
+        def verify(self, samples: Samples) -> Verdict:
+            assert release.wait(60)
+            confidence = next(confidences)
+            return Verdict(self.phrase, confidence >= 0.5, confidence, 0.5, 0.0)
+
+    class Paced(Recorded):
+        def __iter__(self) -> Iterator[Samples]:
+            for at in range(0, len(self._sound), 1280):
+                if at == 16000 * 8:
+                    release.set()
+                yield self._sound[at : at + 1280]
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(microphone, "Microphone", lambda *_, **__: Paced(sound))
+    monkeypatch.setattr(confirm, "open_judge", lambda *_: Slow())
+    words = ["listen", str(exported["mixednet"]), "--threshold", "0.0", "--json", "--judge", "x", "--save"]
+    assert main([*words, str(tmp_path), "--cascade", "asks=1", "--cascade", "timeout_ms=60000"]) == 0
+    found = lines(capsys)
+    assert [line["event"] for line in found] == ["wake", "cancelled"] * 2 + ["wake", "confirmed"]
+    kept = {path.stem.rsplit("-", 1)[1]: load(path) for path in tmp_path.iterdir()}
+    assert set(kept) == {f"{round(1000 * line['end_s'])}ms" for line in found}
+    for line in found[::2]:
+        end = round(16000 * line["end_s"])
+        around = sound[max(0, end - 48_000) : end + 16_000]
+        np.testing.assert_allclose(kept[f"{round(1000 * line['end_s'])}ms"], around, atol=1e-4)
 
 
 def test_a_wake_is_answered_though_no_sound_comes(

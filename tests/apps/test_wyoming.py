@@ -32,6 +32,8 @@ from wakewright.apps.cli import main
 from wakewright.apps.satellites import decode
 from wakewright.core.audio import Samples, load
 from wakewright.core.manifest import Manifest
+from wakewright.core.recipe import Cascade as Settings
+from wakewright.detect import cascade
 
 CHUNK = 1024
 """Samples in a piece of sound, as wyoming-satellite sends them."""
@@ -82,9 +84,10 @@ def port(words: list[Path]) -> Iterator[int]:
 
 
 class JudgeStandIn:
-    """A Judge over HTTP that knows "hey katya", and hangs when it is asked about a sound, or refuses."""
+    """A Judge over HTTP that knows "hey katya", and hangs when it is asked about a sound, refuses, or says these."""
 
     def __init__(self) -> None:
+        self.confidences = list[float]()
         self.refuses, self.asked, self.release = False, threading.Event(), threading.Event()
         owner = self
 
@@ -95,12 +98,18 @@ class JudgeStandIn:
             def do_POST(self) -> None:
                 self.rfile.read(int(self.headers["Content-Length"]))
                 owner.asked.set()
+                if owner.confidences:
+                    sure = owner.confidences.pop(0)
+                    about = {"phrase": "hey katya", "prediction": sure >= 0.5, "confidence": sure}
+                    self.tell(about | {"threshold": 0.5, "end_s": 0.0})
+                    return
                 if not owner.refuses:
                     owner.release.wait(60)
                 self.tell({"error": {"what": "a key is needed", "got": "one that is unknown", "do": "send it"}})
 
-            def tell(self, answer: object) -> None:
-                body = json.dumps(answer if owner.refuses or self.command == "GET" else {}).encode()
+            def tell(self, answer: Any) -> None:
+                told = owner.refuses or self.command == "GET" or "confidence" in answer
+                body = json.dumps(answer if told else {}).encode()
                 with contextlib.suppress(OSError):  # who asked has gone
                     self.send_response(401 if owner.refuses else 200)
                     self.send_header("Content-Length", str(len(body)))
@@ -295,6 +304,30 @@ def test_with_a_judge_only_what_it_confirms_is_told(
     ):
         (event,) = asyncio.run(heard(port, sound, 1))
         assert NotDetected.is_type(event.type)
+
+
+def test_a_word_after_the_noise_that_woke_the_sentry_is_told_once(
+    words: list[Path], sound: Samples, away_judge: JudgeStandIn
+) -> None:
+    sentry = Detector.load(words[0], threshold=0.0)  # whose score stays up from its first step on
+    sentry.rearm(cascade.REARM, Settings().rewake_ms)
+    raw = (sound * 32767).astype("<i2").astype(np.float32) / np.float32(32768)
+    wakes = [one.end_s for one in sentry.stream(raw)]
+    assert len(wakes) >= 4
+    away_judge.confidences = [0.1, 0.2] + [0.9] * 20
+
+    async def talk(port: int) -> None:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            await speak(client, sound)
+            (event,) = await answers(client)
+            assert Detection.from_event(event).timestamp == 5000 + round(1000 * wakes[2])
+            await client.write_event(Ping(text="x").event())
+            assert Pong.is_type((await answers(client))[0].type)
+
+    settings = ("--cascade", "asks=1", "--cascade", "timeout_ms=20000")
+    with serving(words[:1], "--threshold", "0.0", "--judge", away_judge.url, *settings) as (port, _):
+        asyncio.run(talk(port))
+    assert len(away_judge.confidences) == 19
 
 
 def test_a_satellite_that_leaves_while_its_judge_hangs_stops_no_other(

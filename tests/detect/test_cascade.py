@@ -58,7 +58,7 @@ def listens(sentry: Path) -> Listener:
     """What a cascade makes of its listener."""
     listener = Listener.load([sentry])
     for detector in listener.detectors:
-        detector.rearm_below(cascades.REARM)
+        detector.rearm(cascades.REARM)
     return listener
 
 
@@ -268,7 +268,7 @@ def test_a_sentry_in_noise_wakes_again(monkeypatch: pytest.MonkeyPatch) -> None:
     policy = Policy(smoothing=1, warmup_ms=0, cooldown_ms=100)
     usual = PolicyState(policy, 30, 0.4).push(scores)[1]
     sentry = PolicyState(policy, 30, 0.4)
-    sentry.rearm_below(cascades.REARM)
+    sentry.rearm(cascades.REARM)
     assert [fire.step for fire in usual] == [1]
     assert [fire.step for fire in sentry.push(scores)[1]] == [1, 33]
 

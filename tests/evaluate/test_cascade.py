@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Cascade as Settings
 from wakewright.detect.cascade import Cascade
 from wakewright.detect.detector import Detector
-from wakewright.detect.judge import Judge
+from wakewright.detect.judge import Judge, Verdict
 from wakewright.detect.listener import Listener
+from wakewright.detect.policy import Fire
 from wakewright.evaluate.calibrate import calibrate
-from wakewright.evaluate.cascade import PairEar, Tried, keeping, lowest, within
-from wakewright.evaluate.metrics import Negatives, Operating
+from wakewright.evaluate.cascade import Tried, keeping, lowest, within
+from wakewright.evaluate.metrics import Negatives, Operating, Trial, cut_trial, det_curve, no_negatives
+from wakewright.evaluate.pair import CALLED, Asked, PairEar, Woken, trials_of
 
 
 def test_what_is_measured_is_what_the_cascade_does(exported: dict[str, Path], spoken: Manifest) -> None:
@@ -32,7 +35,7 @@ def test_what_is_measured_is_what_the_cascade_does(exported: dict[str, Path], sp
     trigger = float(np.quantile(scores, 0.9))
     ear = PairEar(Detector.load(folder, threshold=trigger), Judge.load(folder), settings)
     measured = ear.hear_at(sound, [trigger])[0]
-    confirm = float(np.median(measured[measured > 0]))
+    confirm = float(np.median(measured.confidences[measured.confidences > 0]))
     cascade = Cascade(
         Listener.load([folder], threshold=trigger),
         {"hey katya": Judge.load(folder)},
@@ -44,9 +47,9 @@ def test_what_is_measured_is_what_the_cascade_does(exported: dict[str, Path], sp
     cascade.close()
     hop, first = round(ear.hop_s * 16000), round(ear.first_step_s * 16000)
     wakes = {e.number: (e.detection.sample - first) // hop for e in events if e.kind == "wake"}
-    assert sorted(wakes.values()) == np.flatnonzero(measured).tolist()
+    assert sorted(wakes.values()) == measured.wakes(confirm).tolist()
     confirmed = sorted(wakes[e.number] for e in events if e.kind == "confirmed")
-    assert confirmed == np.flatnonzero(measured >= np.float32(confirm)).tolist()
+    assert confirmed == measured.confirmed(confirm).tolist()
     assert confirmed
 
 
@@ -111,5 +114,98 @@ def test_wakes_without_a_judge_are_those_that_it_is_asked_about(exported: dict[s
     sound = np.concatenate([np.zeros(40000, np.float32), *(load(clip.path) for clip in list(spoken)[:4])])
     trigger = float(np.quantile(Detector.load(folder).score(sound), 0.8))
     ear = PairEar(Detector.load(folder), Judge.load(folder), Settings())
-    for asked, woke in zip(ear.hear_at(sound, (trigger, 0.99)), ear.wakes_at(sound, (trigger, 0.99)), strict=True):
-        np.testing.assert_array_equal(asked > 0, woke > 0)
+    unasked = ear.hear_at(sound, (trigger, 0.99), judged=False)
+    for asked, woke in zip(ear.hear_at(sound, (trigger, 0.99)), unasked, strict=True):
+        np.testing.assert_array_equal(asked.confidences > 0, woke.confidences > 0)
+        np.testing.assert_array_equal(asked.held > 0, woke.held > 0)
+        assert asked.calls == woke.calls
+
+
+class Opinion:
+    """A Judge that is as sure of each clip as its bytes say, so that wakes of one rise differ."""
+
+    name, phrase = "stand-in", "hey katya"
+
+    def verify(self, samples: Samples) -> Verdict:
+        confidence = float(np.float32(hashlib.sha256(samples.tobytes()).digest()[0] / 256))
+        return Verdict(self.phrase, confidence >= 0.5, confidence, 0.5, 0.0)
+
+
+@pytest.mark.parametrize("rewake_ms", [None, 500, 1600])
+def test_a_sentry_that_stays_awake_is_measured_as_it_listens(
+    scripted: Callable[[Sequence[tuple[float, float, float]], float], Detector], rewake_ms: int | None
+) -> None:
+    """At each threshold of the Judge: what is asked about, what is confirmed, what counts as missed or accepted."""
+    rng, settings = np.random.default_rng(5), Settings(rewake_ms=rewake_ms, asks=2)
+    sound = rng.normal(0, 0.01, 24 * 16000).astype(np.float32)
+    held = 0
+    for _ in range(3):
+        levels = [(float(t), t + 2.4, float(rng.choice([0.1, 0.5, 0.6]))) for t in np.arange(2.0, 22.0, 2.4)]
+        ear = PairEar(scripted(levels, 0.4), Opinion(), settings)  # type: ignore[arg-type]
+        (woken,) = ear.hear_at(sound, (0.4,))
+        held += int(np.count_nonzero(woken.held))
+        words = [(at, at + 8000) for at in range(16000 * 3, 16000 * 20, 24000)]
+
+        def cut(scores: Samples, words: Sequence[tuple[int, int]] = words, ear: PairEar = ear) -> list[Trial]:
+            return [cut_trial(scores, ear.hop_s, *one, first_step_s=ear.first_step_s) for one in words]
+
+        trials = trials_of(woken, cut)
+        curve = det_curve(trials, no_negatives())
+        said = woken.confidences[woken.confidences > CALLED]
+        for confirm in [0.05, *rng.choice(said, min(4, len(said)), replace=False)]:
+            cascade = Cascade(
+                Listener([scripted(levels, 0.4)]),
+                {"hey katya": Opinion()},
+                settings.model_copy(update={"confirm": float(confirm)}),
+                say=pytest.fail,
+                live=False,
+            )
+            events = [*cascade.push(sound), *cascade.end()]
+            cascade.close()
+            hop, first = round(ear.hop_s * 16000), round(ear.first_step_s * 16000)
+            step = {e.number: (e.detection.sample - first) // hop for e in events if e.kind == "wake"}
+            confirmed = sorted(step[e.number] for e in events if e.kind == "confirmed")
+            assert sorted(step.values()) == woken.wakes(float(confirm)).tolist()
+            assert confirmed == woken.confirmed(float(confirm)).tolist()
+            assert len(confirmed) == np.count_nonzero(woken.accepts >= np.float64(confirm))
+            scores = np.zeros(len(woken.confidences), np.float32)
+            scores[confirmed] = 1.0
+            missed = [not one.scores.any() for one in cut(scores)]
+            assert [one.missed(float(confirm)) for one in trials] == missed
+            assert curve.at(float(confirm)).misses == sum(missed)
+            asked = [one.confirmed_at(float(confirm)) is not None for one in ear.asked]
+            assert sum(asked) == len(confirmed)
+    assert (held > 0) == (rewake_ms is not None)
+
+
+def test_of_wakes_between_which_the_score_has_not_fallen_one_is_accepted_at_most() -> None:
+    fires = [Fire(1, 0.5), Fire(3, 0.5, again=True), Fire(5, 0.5, again=True), Fire(7, 0.5), Fire(9, 0.5, again=True)]
+    woken = Woken.of(11, fires, {1: 0.5, 3: 0.25, 5: 0.75, 7: 0.0, 9: 0.25})
+    np.testing.assert_array_equal(woken.held, np.float32([0, 0, 0, 0.5, 0, 0.5, 0, 0, 0, CALLED, 0]))
+    np.testing.assert_array_equal(woken.accepts, np.float32([0, CALLED, 0, CALLED, 0, 0.75, 0, CALLED, 0, 0.25, 0]))
+    assert woken.calls == 5
+    assert woken.wakes(0.5).tolist() == [1, 7, 9]
+    assert woken.wakes(0.6).tolist() == [1, 3, 5, 7, 9]
+    assert [woken.confirmed(level).tolist() for level in (0.2, 0.5, 0.6, 0.8)] == [[1, 9], [1], [5], []]
+    assert Woken.of(3, [], {}).accepts.tolist() == [0, 0, 0]
+    assert [Asked(0.5, (0.25, 0.75)).confirmed_at(level) for level in (0.25, 0.5, 0.6, 0.8)] == [None, None, 1, None]
+    assert Asked(0.0, (0.25, 0.75)).confirmed_at(0.0) == 0
+
+
+def test_a_word_that_was_held_is_missed_where_the_wake_before_it_was_confirmed() -> None:
+    fires = [Fire(1, 0.5), Fire(4, 0.5, again=True), Fire(6, 0.5)]
+    for before, own, later, gap in (
+        (0.3, 0.8, 0.0, (0.0, 0.3)),
+        (0.3, 0.8, 0.2, (0.2, 0.3)),
+        (0.3, 0.8, 0.5, (0.3, 0.3)),
+        (0.6, 0.4, 0.0, (0.0, 0.4)),
+        (0.6, 0.4, 0.5, (0.4, 0.4)),
+    ):
+        woken = Woken.of(9, fires if later else fires[:2], {1: before, 4: own, 6: later})
+        (word,) = trials_of(woken, lambda scores: [Trial(scores[3:8], 0.0, 0.1, 0)])
+        assert word.gap == pytest.approx(gap)
+        for level in (0.1, 0.25, 0.35, 0.45, 0.55, 0.7, 0.9):
+            heard = any(3 <= step < 8 for step in woken.confirmed(level))
+            assert word.missed(level) is not heard
+            assert (word.latency_s(level) is None) is not heard
+            assert det_curve([word], no_negatives()).at(level).misses == (not heard)

@@ -169,7 +169,7 @@ def _paired(folder: Path, judge: Judge, settings: Settings) -> Cascade:
 
 def together(folder: Path, judge: Judge, seconds: float) -> Row:
     """A live stream through a cascade, step by step, with a wake each minute that the Judge does not confirm."""
-    cascade = _paired(folder, judge, Settings(confirm=1.0, timeout_ms=60_000))
+    cascade = _paired(folder, judge, Settings(confirm=1.0, timeout_ms=60_000, rewake_ms=None))
     hop = round(cascade.listener.detectors[0].hop_s * SAMPLE_RATE)
     noise = sound(seconds)
     wall, began, stretch = [], time.process_time(), round(WAKES_APART_S * SAMPLE_RATE)
@@ -190,7 +190,7 @@ def wakes(folder: Path, judge: Judge, count: int) -> Row:
 
     Its CPU is that of all the sound that was heard: a wake in each two seconds and a bit.
     """
-    cascade = _paired(folder, judge, Settings(after_ms=0, timeout_ms=60_000))
+    cascade = _paired(folder, judge, Settings(after_ms=0, timeout_ms=60_000, rewake_ms=None))
     noise, wall, pushed, began = sound(4.0), [], 0, time.process_time()
     for _ in range(count):
         cascade.reset()

@@ -20,7 +20,7 @@ KEY = "WAKEWRIGHT_JUDGE_KEY"
 """Environment variable with the key of a Judge: on a command line everybody could read it."""
 
 
-SETTINGS = "confirm, trigger, after_ms, asks, again_ms, timeout_ms, on_timeout"
+SETTINGS = "confirm, trigger, after_ms, asks, again_ms, rewake_ms, timeout_ms, on_timeout"
 
 
 @dataclasses.dataclass(frozen=True)

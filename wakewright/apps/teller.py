@@ -67,6 +67,12 @@ class Teller:
     meter: Meter | None = None
     cascade: Cascade | None = None
     _before: int = 0
+    _heard: int = 0
+    """Detections told of this stream."""
+    _told: dict[int, Detection] = dataclasses.field(default_factory=dict)
+    """Wakes that were told and whose sound is not kept yet, by identity."""
+    _undecided: list[tuple[Detection, Samples]] = dataclasses.field(default_factory=list)
+    """What the cascade holds, with its sound."""
     _alone: threading.Lock = dataclasses.field(default_factory=threading.Lock)
     """For the cascade and what is printed, which sound and answers both come to."""
 
@@ -104,34 +110,32 @@ class Teller:
 
         `before` samples of it are quiet put in front: times are told without them.
         """
-        around, heard, self._before = Around(), 0, before
+        around, self._heard, self._before = Around(), 0, before
         self.listener.reset()
         try:
             with self._answers_told(name):
                 for piece in pieces:
                     with self._alone:
-                        found = self._hear(name, piece)
-                        heard += len(found)
-                        self._keep(name, around.push(piece, found))
+                        self._keep(name, around.push(piece, self._hear(name, piece)))
                         if self.meter is not None:
                             self.meter.show(piece, self.listener.detectors)
         finally:
             if self.cascade is not None:
                 self._print_events(name, self.cascade.end())
             self._keep(name, around.end())
-        if not heard and name is not None and not self.as_json:
+        if not self._heard and name is not None and not self.as_json:
             typer.echo(f"{name}: not heard")
 
     def _hear(self, name: str | None, piece: Samples) -> list[Detection]:
-        """Tell what is heard in this piece, and give it."""
-        if self.cascade is None:
-            found = self.listener.push(piece)
-            for one in found:
-                self._print(name, one)
-            return found
-        events = self.cascade.push(piece)
-        self._print_events(name, events)
-        return [event.detection for event in events if event.kind == "wake"]
+        """Tell what is heard in this piece, and give it, with what the cascade may tell later."""
+        if self.cascade is not None:
+            self._print_events(name, self.cascade.push(piece))
+            return self.cascade.heard
+        found = self.listener.push(piece)
+        for one in found:
+            self._print(name, one)
+        self._heard += len(found)
+        return found
 
     @contextlib.contextmanager
     def _answers_told(self, name: str | None) -> Iterator[None]:
@@ -168,20 +172,29 @@ class Teller:
 
     def _print_events(self, name: str | None, events: Iterable[Event]) -> None:
         for event in events:
+            if event.kind == "wake":
+                self._heard += 1
+                self._told[id(event.detection)] = event.detection
             self._print(name, event.detection, event)
 
     def _keep(self, name: str | None, done: list[tuple[Detection, Samples]]) -> None:
-        for one, sound in done if self.folder is not None else ():
-            assert self.folder is not None
-            stem = (
-                f"{datetime.datetime.now():%Y%m%d-%H%M%S}" if name is None else Path(name).stem.strip("-") or "pipe"
-            )
-            phrase = re.sub(r"\W+", "-", one.phrase).strip("-")
-            moment = round(1000 * one.earlier(self._before).end_s)
-            try:
-                write_wav(_free(self.folder / f"{phrase}-{stem}-{moment}ms.wav"), sound)
-            except DiskFull as error:
-                if name is not None:
-                    raise
-                # a full disk is no reason to be deaf
-                self.say(f"{error}\n  listening goes on; this sound was not kept")
+        """Keep the sound of what was told; that of a wake which the cascade holds waits for what becomes of it."""
+        whole, self._undecided = [*self._undecided, *done], []
+        for one, sound in whole:
+            if self.cascade is None or self._told.pop(id(one), None) is not None:
+                if self.folder is not None:
+                    self._save(self.folder, name, one, sound)
+            elif self.cascade.holds(one):
+                self._undecided.append((one, sound))
+
+    def _save(self, folder: Path, name: str | None, one: Detection, sound: Samples) -> None:
+        stem = f"{datetime.datetime.now():%Y%m%d-%H%M%S}" if name is None else Path(name).stem.strip("-") or "pipe"
+        phrase = re.sub(r"\W+", "-", one.phrase).strip("-")
+        moment = round(1000 * one.earlier(self._before).end_s)
+        try:
+            write_wav(_free(folder / f"{phrase}-{stem}-{moment}ms.wav"), sound)
+        except DiskFull as error:
+            if name is not None:
+                raise
+            # a full disk is no reason to be deaf
+            self.say(f"{error}\n  listening goes on; this sound was not kept")

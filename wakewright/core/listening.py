@@ -58,6 +58,9 @@ class Cascade(Node):
     """How often the Judge is asked about a wake until it confirms: the word may go on when it is first asked."""
     again_ms: Annotated[int, Field(ge=50, le=2000)] = 300
     """Sound from one asking to the next."""
+    rewake_ms: Annotated[int, Field(ge=500, le=10_000)] | None = 1600
+    """Sound after a wake that was cancelled, from which the Sentry may wake again though its score has not fallen:
+    noise may have been the wake, and the word came later; null waits until the score has fallen."""
     timeout_ms: PositiveInt = 300
     """Time the Judge may take, once it has the sound."""
     on_timeout: Literal["accept", "reject"] = "accept"

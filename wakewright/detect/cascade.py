@@ -1,6 +1,8 @@
 """A Sentry that wakes early, and a Judge that confirms or cancels each wake.
 
-Every wake is answered by exactly one confirmation or cancellation, whatever becomes of the Judge.
+Every wake is answered by exactly one confirmation or cancellation, whatever becomes of the Judge. While the Sentry's
+score stays up it may wake again, since noise may have woken it and the word come later; but only where the wake
+before was cancelled, so that a word is confirmed once however long the score stays up.
 """
 
 from __future__ import annotations
@@ -29,6 +31,8 @@ POLL_S = 0.02
 """Between two looks for answers, where no sound comes that would bring them along."""
 ASKED_AT_ONCE = 4
 """Questions under way at a time."""
+MOST_HELD = 8
+"""Wakes that wait, live, for what becomes of the one before; of more the oldest is let go, which came long ago."""
 
 
 class Confirms(Protocol):
@@ -95,21 +99,39 @@ def looked_at(samples: Samples, settings: Settings) -> Samples:
     return samples[-math.ceil((BEFORE_S + settings.after_ms / 1000) * SAMPLE_RATE) :]
 
 
+def _complete(one: Detection, sound: Samples) -> int:
+    """The sample of the stream that this sound around a detection ends with."""
+    return one.sample + len(sound) - len(one.audio)
+
+
 @dataclasses.dataclass
 class _Wake:
-    number: int
     detection: Detection
-    began: float
+    to_come: int
+    """Sounds that are not complete yet."""
+    number: int = -1
+    """Once it is told."""
+    began: float = 0.0
+    """By the clock, when it was told."""
     sounds: deque[Samples] = dataclasses.field(default_factory=deque)
     """To ask about, the next first."""
-    to_come: int = 0
-    """Sounds that are not complete yet."""
     answer: Future[Verdict] | None = None
     """Of the question under way."""
     asked: int = 0
     """Questions so far."""
     denied: float | None = None
     """The highest confidence of the answers so far, none of which confirmed."""
+
+
+@dataclasses.dataclass
+class _Rise:
+    """The wakes of a phrase between which the Sentry's score has not fallen; at most one of them is confirmed."""
+
+    held: deque[_Wake]
+    """Heard while the one before has no answer, and told only if that is cancelled; the next first."""
+    told: _Wake | None = None
+    """The one that has no answer yet."""
+    confirmed: bool = False
 
 
 class Cascade:
@@ -137,41 +159,69 @@ class Cascade:
                 "there is no Judge for a phrase", got=", ".join(lacking), do="name a Judge that knows it"
             )
         for detector in listener.detectors:
-            detector.rearm_below(REARM)
+            detector.rearm(REARM, settings.rewake_ms)
         self.listener, self._judges, self._settings = listener, judges, settings
         self.live = live
         self._say, self._clock = say, clock
         self._pool = ThreadPoolExecutor(ASKED_AT_ONCE, thread_name_prefix="ask")
         self._numbers = itertools.count()
         self._around = Around(*moments_s(settings))
-        self._wakes: list[_Wake] = []
+        self._newest: dict[str, _Rise] = {}
+        self._open: list[_Rise] = []
         self._away = set[str]() if away is None else away
+        self.heard: list[Detection] = []
+        """What woke the Sentry in the last push, whether it was told, is held or was let go."""
 
     def push(self, samples: Samples) -> list[Event]:
         """(n,) float32 16 kHz, any n -> wakes that they complete, and answers that have come meanwhile."""
-        found = self.listener.push(samples)
-        events = [self._wake(one) for one in found]
-        self._take(self._around.push(samples, found))
+        self.heard = self.listener.push(samples)
+        whole = self._around.push(samples, self.heard)
+        # in the order of the stream, so that events are the same however it was cut
+        moments: list[tuple[int, Detection, Samples | None]] = [(one.sample, one, None) for one in self.heard]
+        moments += [(_complete(*one), *one) for one in whole]
+        events = []
+        for _, one, sound in sorted(moments, key=lambda moment: moment[0]):
+            if sound is None:
+                events += self._woken(one)
+                continue
+            self._take(one, sound)
+            if not self.live:
+                events += self.answers()
         return events + self.answers()
 
     def answers(self) -> list[Event]:
-        """Answers that have come since, and those that are overdue. Call it when no sound comes."""
+        """Answers that have come since, those that are overdue, and wakes that were held until then.
+
+        Call it when no sound comes.
+        """
         events = []
-        for wake in list(self._wakes):
-            if (event := self._answered(wake)) is not None:
-                self._wakes.remove(wake)
+        for rise in list(self._open):
+            while rise.told is not None and (event := self._answered(rise.told)) is not None:
                 events.append(event)
+                rise.told = None
+                if event.kind == "confirmed":
+                    rise.confirmed = True
+                    rise.held.clear()
+                elif rise.held:
+                    events.append(self._tell(rise, rise.held.popleft()))
+            if rise.told is None:
+                self._open.remove(rise)
         return events
 
     @property
     def waiting(self) -> bool:
         """Whether a wake has no answer yet."""
-        return bool(self._wakes)
+        return bool(self._open)
+
+    def holds(self, one: Detection) -> bool:
+        """Whether this may become a wake yet, since the one before has no answer."""
+        return any(wake.detection is one for rise in self._open for wake in rise.held)
 
     def finish(self) -> None:
         """The stream is over: what is left is asked about, for `answers` to give. Another stream may follow."""
-        self._take(self._around.end())
-        for wake in self._wakes:
+        for one, sound in self._around.end():
+            self._take(one, sound)
+        for wake in self._unanswered():
             wake.to_come = 0
 
     def end(self) -> Iterator[Event]:
@@ -189,16 +239,33 @@ class Cascade:
         """Let go of its threads, without waiting for a question that is under way: its Judge may hang."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def _wake(self, one: Detection) -> Event:
-        wake = _Wake(next(self._numbers), one, self._clock(), to_come=self._settings.asks)
-        self._wakes.append(wake)
-        return Event("wake", wake.number, one)
+    def _woken(self, one: Detection) -> list[Event]:
+        """The Sentry woke: tell it, hold it, or let it go."""
+        rise = self._newest.get(one.phrase) if one.again else None
+        if rise is None:
+            rise = self._newest[one.phrase] = _Rise(deque(maxlen=MOST_HELD if self.live else None))
+        wake = _Wake(one, self._settings.asks)
+        if rise.told is not None:
+            rise.held.append(wake)
+            return []
+        if rise.confirmed:
+            return []
+        self._open.append(rise)
+        return [self._tell(rise, wake)]
 
-    def _take(self, whole: list[tuple[Detection, Samples]]) -> None:
+    def _tell(self, rise: _Rise, wake: _Wake) -> Event:
+        wake.number, wake.began, rise.told = next(self._numbers), self._clock(), wake
+        return Event("wake", wake.number, wake.detection)
+
+    def _unanswered(self) -> Iterator[_Wake]:
+        """Wakes that are told or held."""
+        for rise in self._open:
+            yield from (wake for wake in (rise.told, *rise.held) if wake is not None)
+
+    def _take(self, one: Detection, sound: Samples) -> None:
         """Sound that is complete up to a moment of asking; that of a wake which is answered already is of no use."""
-        open_wakes = {id(wake.detection): wake for wake in self._wakes}
-        for detection, sound in whole:
-            if (wake := open_wakes.get(id(detection))) is not None:
+        for wake in self._unanswered():
+            if wake.detection is one:
                 wake.sounds.append(looked_at(sound, self._settings))
                 wake.to_come -= 1
 
@@ -256,6 +323,8 @@ class Cascade:
         """The setting decides, unless the Judge has denied this wake before."""
         if what is not None:
             self._tell_away(wake, what)
+        if wake.answer is not None:
+            wake.answer.cancel()  # nobody needs it now, and a Judge that hangs has others to come
         if wake.denied is not None:
             return self._denied(wake, passed_ms)
         kind: Literal["confirmed", "cancelled"] = (

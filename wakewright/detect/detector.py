@@ -51,6 +51,8 @@ class Detection:
     """Samples of audio heard when it was recognised: one past the last that the score looked at."""
     audio: Samples = dataclasses.field(default_factory=_nothing, repr=False, compare=False)
     """(n,) what was heard up to that moment, `BEFORE_S` of it at most; later sound has not been heard yet."""
+    again: bool = False
+    """The score has not fallen since the detection before: only of a Sentry in a cascade."""
 
     def earlier(self, samples: int) -> Detection:
         """The same in a stream that begins so many samples later; never before its beginning."""
@@ -183,9 +185,9 @@ class Detector:
         """(n, channels) what the front end would give -> (steps,) smoothed scores, as `score` gives of samples."""
         return self._push_frames(frames)[0]
 
-    def rearm_below(self, share: float) -> None:
-        """See PolicyState.rearm_below."""
-        self._state.rearm_below(share)
+    def rearm(self, share: float, after_ms: float | None = None) -> None:
+        """See PolicyState.rearm."""
+        self._state.rearm(share, after_ms)
 
     def steps_by(self, samples: int) -> int:
         """How many steps are complete when so many samples of the stream were heard."""
@@ -232,7 +234,7 @@ class Detector:
         first, hop = round(self.first_step_s * SAMPLE_RATE), round(self.hop_s * SAMPLE_RATE)
         ends = [first + fire.step * hop for fire in fires]
         return scores, [
-            Detection(self.phrase, fire.score, max(0, end - self.looked_at), end)
+            Detection(self.phrase, fire.score, max(0, end - self.looked_at), end, again=fire.again)
             for fire, end in zip(fires, ends, strict=True)
         ]
 

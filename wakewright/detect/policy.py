@@ -43,6 +43,8 @@ class Fire:
     """Steps since the start, counting from 0."""
     score: float
     """Smoothed score that reached the threshold."""
+    again: bool = False
+    """The score has not fallen below the release since it fired before."""
 
 
 class PolicyState:
@@ -54,11 +56,16 @@ class PolicyState:
         self.release = min(policy.release, threshold * 3.0 / 7.0)
         self._cooldown = math.ceil(policy.cooldown_ms / hop_ms)
         self._warmup = math.ceil(policy.warmup_ms / hop_ms)
+        self._again = math.inf
         self.reset()
 
-    def rearm_below(self, share: float) -> None:
-        """May fire again once the score is below this share of the threshold, instead of the policy's hysteresis."""
+    def rearm(self, share: float, after_ms: float | None = None) -> None:
+        """May fire again once the score is below this share of the threshold, instead of the policy's hysteresis.
+
+        With `after_ms` also so long after it fired where the score has not fallen since: as a Fire that is `again`.
+        """
         self.release = self.threshold * share
+        self._again = math.inf if after_ms is None else math.ceil(after_ms / self.hop_ms)
 
     def reset(self) -> None:
         """Start a new stream."""
@@ -67,6 +74,7 @@ class PolicyState:
         """Steps so far."""
         self._armed = True
         self._quiet_until = self._warmup
+        self._again_from = math.inf
 
     def skip(self, steps: int) -> None:
         """Count so many steps as silent; none for 0 or less."""
@@ -83,10 +91,11 @@ class PolicyState:
         self._past = np.concatenate([self._past, scores])[-len(self._past) :]
         fires = []
         for step, score in enumerate(smoothed.tolist(), self.step):
-            if not self._armed:
-                self._armed = score < self.release
-            elif score >= self.threshold and step >= self._quiet_until:
-                fires.append(Fire(step, score))
-                self._armed, self._quiet_until = False, step + self._cooldown
+            may = step >= self._quiet_until and (self._armed or step >= self._again_from)
+            if score < self.release:
+                self._armed = True
+            elif score >= self.threshold and may:
+                fires.append(Fire(step, score, again=not self._armed))
+                self._armed, self._quiet_until, self._again_from = False, step + self._cooldown, step + self._again
         self.step += len(scores)
         return smoothed, fires

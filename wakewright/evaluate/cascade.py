@@ -1,19 +1,13 @@
-"""A Sentry and a Judge as one detector: their thresholds chosen together.
-
-A cascade's score at a step is the Judge's confidence where the Sentry wakes and 0 elsewhere, so that misses and
-false accepts are counted as those of any detector, over the Judge's threshold.
-"""
+"""A Sentry and a Judge as one detector: their thresholds chosen together."""
 
 from __future__ import annotations
 
 import dataclasses
 import functools
-import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from wakewright.core.audio import SAMPLE_RATE, Samples
 from wakewright.core.engine import map_work
 from wakewright.core.errors import InputError
 from wakewright.core.manifest import Manifest
@@ -24,14 +18,10 @@ from wakewright.data import parts as scenes
 from wakewright.data import streams
 from wakewright.data.parts import Scene
 from wakewright.data.splits import Parts
-from wakewright.detect import cascade
-from wakewright.detect.cascade import looked_at, moments_s
-from wakewright.detect.detector import BEFORE_S, Detector
-from wakewright.detect.judge import Judge
-from wakewright.detect.policy import PolicyState
 from wakewright.evaluate import hear
 from wakewright.evaluate.calibrate import calibrate
 from wakewright.evaluate.metrics import Negatives, Operating, Scores, Trial, allowed_count, det_curve
+from wakewright.evaluate.pair import Woken, calls_per_hour, pair_ear, trials_of
 
 TRIGGERS = (0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """Scores at which a Sentry might wake."""
@@ -39,76 +29,11 @@ LEAD_S = 3.0
 """Background before each word, in which the Sentry warms up."""
 COUNTED_AT = 40.0
 """Accepts per hour at which the share that a Sentry lets through is counted: some twenty in half an hour."""
-CALLED = 1e-30
-"""Score of a wake that the Judge is sure is none: more than 0, which stands for no wake."""
 
 
 def triggers_of(settings: Settings) -> tuple[float, ...]:
     """The triggers to try: the one that is set, or all."""
     return TRIGGERS if settings.trigger is None else (settings.trigger,)
-
-
-class PairEar:
-    """Hears a stream as the pair would, for several triggers of the Sentry at once."""
-
-    def __init__(self, sentry: Detector, judge: Judge, settings: Settings) -> None:
-        self.sentry, self.judge, self._settings = sentry, judge, settings
-        self.hop_s, self.first_step_s = sentry.hop_s, sentry.first_step_s
-        self.judged_s: list[float] = []
-        """Seconds that each verdict took."""
-        self.answers: list[tuple[float, ...]] = []
-        """Confidences of each wake's verdicts, in the order of asking, as if none had confirmed."""
-
-    def hear_at(self, samples: Samples, triggers: Sequence[float]) -> list[Scores]:
-        """(n,) from a fresh start -> for each trigger (steps,) the Judge's confidence where the Sentry wakes.
-
-        Of the several times that it is asked about a wake, the highest: it is asked until it confirms.
-        """
-        self.sentry.reset()
-        frames = self.sentry.raw_scores(samples)
-        verdicts: dict[int, float] = {}
-        found = []
-        for trigger in triggers:
-            smoothed, fires = self._policy(trigger).push(frames)
-            scores = np.zeros(len(smoothed), np.float32)
-            for fire in fires:
-                if fire.step not in verdicts:
-                    verdicts[fire.step] = self._verdict(samples, fire.step)
-                # a confidence of 0 is still a call
-                scores[fire.step] = max(verdicts[fire.step], CALLED)
-            found.append(scores)
-        return found
-
-    def wakes_at(self, samples: Samples, triggers: Sequence[float]) -> list[Scores]:
-        """(n,) from a fresh start -> for each trigger (steps,) 1 where the Sentry wakes; the Judge is not asked."""
-        self.sentry.reset()
-        frames = self.sentry.raw_scores(samples)
-        found = []
-        for trigger in triggers:
-            smoothed, fires = self._policy(trigger).push(frames)
-            scores = np.zeros(len(smoothed), np.float32)
-            scores[[fire.step for fire in fires]] = 1.0
-            found.append(scores)
-        return found
-
-    def _policy(self, trigger: float) -> PolicyState:
-        state = PolicyState(self.sentry.policy, self.hop_s * 1000, trigger)
-        state.rearm_below(cascade.REARM)
-        return state
-
-    def _verdict(self, samples: Samples, step: int) -> float:
-        end = round((self.first_step_s + step * self.hop_s) * SAMPLE_RATE)
-        start = max(0, end - round(BEFORE_S * SAMPLE_RATE))
-        found = []
-        for moment in moments_s(self._settings):
-            clip = looked_at(samples[start : end + round(moment * SAMPLE_RATE)], self._settings)
-            began = time.perf_counter()
-            found.append(self.judge.verify(clip).confidence)
-            self.judged_s.append(time.perf_counter() - began)
-            if end + round(moment * SAMPLE_RATE) >= len(samples):
-                break  # the stream is over: there is no more to ask about
-        self.answers.append(tuple(found))
-        return max(found)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,7 +42,7 @@ class Tried:
 
     trigger: float
     calls_per_hour: float
-    """Wakes per hour of sound without the phrase: what the Judge is asked."""
+    """Wakes per hour of sound without the phrase: what the Judge is asked at most, where it confirms none."""
     caught: float
     """Share of the words that the Sentry wakes at."""
     kept: Operating | None = None
@@ -135,12 +60,6 @@ class Pairing:
     """Misses and false accepts of the pair at it."""
     tried: tuple[Tried, ...]
     """The triggers there were to choose from."""
-
-
-@functools.lru_cache(maxsize=2)
-def pair_ear(sentry: str, judge: str, settings: Settings) -> PairEar:
-    """The ear of a pair of folders as they were trained, loaded once per process."""
-    return PairEar(Detector.load(sentry, gain_db=0.0), Judge.load(judge, gain_db=0.0), settings)
 
 
 def choose(
@@ -201,7 +120,8 @@ def within(tried: Sequence[Tried], most_calls: float) -> list[Tried]:
 def lowest(tried: Sequence[Tried], fa_per_hour: float) -> Tried:
     """Of the pairs that keep to the rate, the one with the lowest trigger of those whose Sentry catches most words.
 
-    A Sentry that everything keeps awake wakes seldom too: far down it catches less. Raises InputError for none.
+    A Sentry that everything keeps awake, and that waits until its score has fallen, wakes seldom too: far down it
+    catches less. Raises InputError for none.
     """
     pairs = [one for one in tried if one.kept is not None]
     if not pairs:
@@ -227,7 +147,16 @@ def _apart(what: Scene) -> Scene:
     return dataclasses.replace(what, plans=plans)
 
 
-_Heard = tuple[list[list[hear.Heard]], Manifest]
+@dataclasses.dataclass(frozen=True)
+class _Stream:
+    """What came of one stream at one trigger."""
+
+    woken: Woken
+    heard: hear.Heard
+    """With the confidences as scores."""
+
+
+_Heard = tuple[list[list[_Stream]], Manifest]
 
 
 def _hear(
@@ -237,11 +166,11 @@ def _hear(
     pair: tuple[str, str, Settings],
     triggers: tuple[float, ...],
     judged: bool,
-) -> list[hear.Heard]:
+) -> list[_Stream]:
     samples, events = streams.render(stream, surroundings)
     ear = pair_ear(*pair)
-    heard = ear.hear_at(samples, triggers) if judged else ear.wakes_at(samples, triggers)
-    return [hear.Heard(scores, ear.hop_s, ear.first_step_s, events) for scores in heard]
+    found = ear.hear_at(samples, triggers, judged=judged)
+    return [_Stream(one, hear.Heard(one.confidences, ear.hop_s, ear.first_step_s, events)) for one in found]
 
 
 def _heard(
@@ -277,19 +206,28 @@ def _let_through(silence: Negatives, alone: Negatives) -> float:
     return min(1.0, (silence.count(level) + 0.5) / (alone.count(level) + 0.5))
 
 
+def _cut(heard: hear.Heard, manifest: Manifest, scores: Scores) -> list[Trial]:
+    return hear.trials_in(dataclasses.replace(heard, scores=scores), manifest)
+
+
 def _trials(words: _Heard, index: int) -> list[Trial]:
-    return [trial for heard in words[0] for trial in hear.trials_in(heard[index], words[1])]
+    """The words as heard at the index-th of the triggers."""
+    at = [stream[index] for stream in words[0]]
+    return [t for one in at for t in trials_of(one.woken, functools.partial(_cut, one.heard, words[1]))]
 
 
 def _silence(others: _Heard, index: int) -> Negatives:
-    return hear.add([hear.negatives_in(heard[index], others[1], f"stream {i}") for i, heard in enumerate(others[0])])
+    at = [stream[index] for stream in others[0]]
+    told = [dataclasses.replace(one.heard, scores=one.woken.accepts) for one in at]
+    return hear.add([hear.negatives_in(one, others[1], f"stream {i}") for i, one in enumerate(told)])
 
 
 def _tried(trigger: float, index: int, words: _Heard, others: _Heard) -> Tried:
     """The index-th of the triggers that were tried."""
     trials = _trials(words, index)
     caught = float(np.mean([trial.peak > 0 for trial in trials])) if trials else 0.0
-    return Tried(trigger, calls_per_hour(_silence(others, index)), caught)
+    calls = sum(stream[index].woken.calls for stream in others[0])
+    return Tried(trigger, calls_per_hour(calls, _silence(others, index)), caught)
 
 
 def keeping(silence: Negatives, alone: Negatives, fa_per_hour: float) -> Operating | None:
@@ -309,11 +247,6 @@ def keeping(silence: Negatives, alone: Negatives, fa_per_hour: float) -> Operati
     share = _let_through(silence, alone)
     needed = calibrate([], alone, fa_per_hour=fa_per_hour / share).threshold
     return curve.at(max(counted, min(needed, calibrate([], alone, fa_per_hour=fa_per_hour).threshold)))
-
-
-def calls_per_hour(silence: Negatives) -> float:
-    """How often the Judge is asked in an hour of sound without the phrase; calls close together count once."""
-    return float(np.sum(silence.heights > 0)) / silence.hours if silence.hours else 0.0
 
 
 def table(chosen: Pairing, say: Callable[[str], None]) -> None:

@@ -81,11 +81,15 @@ class Stretch:
     noise: tuple[str, ...] = ()
 
 
-class Ear(Protocol):
-    """Anything that hears a whole stream: our detector, or another project's."""
+class Timed(Protocol):
+    """Whatever gives a score at each step of a stream."""
 
     hop_s: float
     first_step_s: float
+
+
+class Ear(Timed, Protocol):
+    """Anything that hears a whole stream: our detector, or another project's."""
 
     def hear(self, samples: Samples) -> Scores:
         """(n,) from a fresh start -> (steps,) smoothed scores."""
@@ -239,7 +243,7 @@ def word_places(stretch: Stretch, places: Sequence[tuple[int, int]]) -> list[tup
     return [(start + first, start + last) for (start, _), (first, last) in zip(places, bounds, strict=True)]
 
 
-def trials_of(stretch: Stretch, ear: Ear, scores: Scores, words: Sequence[tuple[int, int]]) -> list[Trial]:
+def trials_of(stretch: Stretch, ear: Timed, scores: Scores, words: Sequence[tuple[int, int]]) -> list[Trial]:
     """One trial per word of a stream that has been heard."""
     condition = condition_of(stretch)
     return [
@@ -271,7 +275,7 @@ def hear_others(stretch: Stretch, ear: Ear) -> Negatives:
 
 def negatives_of(
     stretch: Stretch,
-    ear: Ear,
+    ear: Timed,
     scores: Scores,
     places: Sequence[tuple[int, int]],
     *,

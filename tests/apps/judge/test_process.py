@@ -300,6 +300,45 @@ def test_a_stream_outlasts_the_patience_with_requests(started: Any, noise: Sampl
     assert ws.close_code == 1003
 
 
+@pytest.mark.parametrize("on_timeout", ["accept", "reject"])
+def test_a_sentry_that_stays_awake_while_its_judge_is_killed_has_each_wake_answered_once(
+    started: Any, exported: dict[str, Path], sound: Samples, monkeypatch: pytest.MonkeyPatch, on_timeout: str
+) -> None:
+    monkeypatch.setattr(remote, "REST_S", 0.2)
+    said: list[str] = []
+    settings = Settings(timeout_ms=2000, confirm=1.0, on_timeout=on_timeout)
+    listener = Listener.load([exported["mixednet"]], threshold=0.0)  # its score is never below
+    with started(*SECONDS) as there:
+        judge = RemoteJudge(there.address, "hey katya", key=None, timeout_s=2.0)
+        cascade = Cascade(listener, {"hey katya": judge}, settings, say=said.append, live=False)
+        expected = [one.sample for one in listener.stream(sound)]
+        cascade.reset()
+        events: list[Event] = []
+        for at in range(0, len(sound), 1280):
+            if at == 1280 * 75:  # six seconds
+                there.process.kill()
+                there.process.wait()
+            events += cascade.push(sound[at : at + 1280])
+        events += cascade.end()
+    cascade.close()
+    judge.close()
+    wakes = [event for event in events if event.kind == "wake"]
+    answers = {event.number: event for event in events if event.kind != "wake"}
+    assert len(answers) == len(events) - len(wakes)
+    assert sorted(answers) == [wake.number for wake in wakes] == list(range(len(wakes)))
+    told = [(answers[n].kind, answers[n].reason) for n in range(len(wakes))]
+    denied = told.count(("cancelled", "judge"))
+    assert denied >= 2
+    # who takes a wake for the word where no Judge answers is not told of it again while the score stays up
+    without = (
+        [("confirmed", "away")] if on_timeout == "accept" else [("cancelled", "away")] * (len(expected) - denied)
+    )
+    assert told[denied:] == without
+    assert [wake.detection.sample for wake in wakes] == expected[: len(wakes)]
+    assert len(expected) > denied + 2
+    assert len(said) == 1
+
+
 def test_a_judge_killed_in_the_middle_of_a_cascade_is_missed_once_and_welcomed_back(
     started: Any, exported: dict[str, Path], sound: Samples, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -84,9 +84,9 @@ def _measured(runs: tuple[Run, Run], chosen: Pairing, asking: Settings, material
 
     from wakewright.detect.cascade import moments_s
     from wakewright.detect.detector import BEFORE_S
-    from wakewright.evaluate import cascade as pairs
     from wakewright.evaluate import cascade_real, real
     from wakewright.evaluate.metrics import det_curve
+    from wakewright.evaluate.pair import CALLED
     from wakewright.evaluate.shares import latency
 
     sentry, judge = runs
@@ -104,14 +104,14 @@ def _measured(runs: tuple[Run, Run], chosen: Pairing, asking: Settings, material
                 f"{name}, {condition}: missed {at.misses} of {len(trials)} ({at.frr:.1%}), {at.false_accepts} false "
                 f"accepts in {at.hours:.2f} h; at 0.5 per hour missed {curve.frr_at(0.5):.1%}"
             )
-    if "as recorded" in pair.words and (waited := latency(pair.words["as recorded"], pairs.CALLED / 2)) is not None:
+    if "as recorded" in pair.words and (waited := latency(pair.words["as recorded"], CALLED / 2)) is not None:
         typer.echo(
             f"from the end of the word to the wake {1000 * waited.median_s:.0f} ms (median of {waited.detected}; a "
             "word ends with its last 20 ms within 30 dB of the loudest)"
         )
     if pair.judged_s:
         shares, took_s = pair.confirmed_at(chosen.confirm, asking.asks), statistics.median(pair.judged_s)
-        moments, calls = zip(shares, moments_s(asking), strict=True), pairs.calls_per_hour(pair.others["speech"])
+        moments, calls = zip(shares, moments_s(asking), strict=True), pair.calls_per_hour("speech")
         hears_s = calls * asking.asks * (BEFORE_S + asking.after_ms / 1000)
         typer.echo(
             f"the Judge is asked about {calls:.1f} wakes an hour of other speech, {asking.asks} times at most, so "

@@ -12,6 +12,6 @@ CascadeSettings = Annotated[
     typer.Option(
         "--cascade",
         metavar="KEY=VALUE",
-        help="trigger, confirm, after_ms, asks, again_ms, timeout_ms, on_timeout=reject.",
+        help="trigger, confirm, after_ms, asks, again_ms, rewake_ms, timeout_ms, on_timeout=reject.",
     ),
 ]
