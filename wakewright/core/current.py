@@ -13,7 +13,7 @@ from typing import Any
 
 from wakewright.core import record
 from wakewright.core.errors import RunError
-from wakewright.core.files import write_json
+from wakewright.core.files import require_writable, write_json
 from wakewright.core.lock import exclusive
 from wakewright.core.run import Run
 
@@ -50,6 +50,7 @@ def in_use(run: Run) -> bool:
 def promote(run: Run) -> None:
     """Take this run into use among those beside it. Raises RunError."""
     phrase, name = run.folder.parent, run.folder.name
+    require_writable(phrase, "make it writable, with room on the disk, and promote again")
     with exclusive(phrase / ".current.lock") as alone:
         _refuse_unless(alone, phrase)
         stored = _read(phrase)
@@ -64,6 +65,8 @@ def rollback(phrase: Path) -> Path:
 
     Runs that are gone are passed over. Raises RunError when there is none before.
     """
+    if phrase.is_dir():
+        require_writable(phrase, "make it writable, with room on the disk, and step back again")
     with exclusive(phrase / ".current.lock") as alone:
         _refuse_unless(alone, phrase)
         stored = _read(phrase)

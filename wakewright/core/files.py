@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from wakewright.core.errors import DiskFull
+from wakewright.core.errors import DiskFull, RunError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 
@@ -59,6 +59,22 @@ def replacing(path: Path | str, do: str = _ADVICE) -> Iterator[Path]:
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+def require_writable(folder: Path, do: str) -> None:
+    """Write a little into `folder` and take it away again, before work is done whose outcome is to lie there.
+
+    Raises RunError where nothing may be written, DiskFull where there is no room; both with advice what to `do`.
+    """
+    try:
+        with disk_errors(folder, do), tempfile.TemporaryFile(dir=folder) as stream:
+            stream.write(bytes(1 << 16))
+            stream.flush()
+            os.fsync(stream.fileno())
+    except OSError as error:
+        if error.errno not in {errno.EROFS, errno.EACCES, errno.EPERM}:
+            raise
+        raise RunError(f"nothing can be written into {folder}", got=error.strerror or "not allowed", do=do) from error
 
 
 def write_bytes(path: Path | str, data: bytes) -> None:

@@ -26,6 +26,8 @@ class Captured:
     """{ID: sound and its seconds} of those that have no label in any of the folders."""
     gone: tuple[Path, ...]
     """Folders that are not there any more."""
+    sources: dict[str, str] = dataclasses.field(default_factory=dict)
+    """{ID: what it was found in}"""
 
 
 def captured(old: Run, new: Run) -> Captured:
@@ -34,6 +36,7 @@ def captured(old: Run, new: Run) -> Captured:
     Sounds too short to be judged are left out. Raises InputError for a sound that has two labels.
     """
     labelled: dict[str, tuple[Path, Label]] = {}
+    sources: dict[str, str] = {}
     unlabelled: dict[str, tuple[Path, float]] = {}
     named = list(dict.fromkeys(_named(old, new)))
     for folder in sorted({mined.folder.resolve() for path in named if (mined := Mined.at(path)) is not None}):
@@ -43,6 +46,7 @@ def captured(old: Run, new: Run) -> Captured:
             sound, label = mined.sound(one), labels.get(one.id)
             if one.seconds < SHORTEST_S:
                 continue
+            sources.setdefault(one.id, one.source)
             if label is None:
                 unlabelled[one.id] = (sound, one.seconds)
             elif labelled.setdefault(one.id, (sound, label))[1] != label:
@@ -52,7 +56,7 @@ def captured(old: Run, new: Run) -> Captured:
                     do="label both alike: wakewright review DIR --label FILE",
                 )
     gone = (path for path in named if Mined.at(path) is None and not (path / "journal.jsonl").is_file())
-    return Captured(labelled, {i: one for i, one in unlabelled.items() if i not in labelled}, tuple(gone))
+    return Captured(labelled, {i: one for i, one in unlabelled.items() if i not in labelled}, tuple(gone), sources)
 
 
 def _named(old: Run, new: Run) -> Iterator[Path]:

@@ -51,6 +51,7 @@ def trials_in(heard: Heard, manifest: Manifest, kind: Kind = "positive") -> list
             int(event["end"]),
             first_step_s=heard.first_step_s,
             source=manifest.clips[event["clip"]].speaker,
+            clip=manifest.clips[event["clip"]].path,
             groups=said_by(manifest.clips[event["clip"]])
             | around
             | ({} if kind == "positive" else {"text": manifest.clips[event["clip"]].text}),

@@ -29,6 +29,13 @@ from wakewright.evaluate import hear, real, real_moments
 from wakewright.evaluate.calibrate import Calibration, calibrate
 from wakewright.evaluate.metrics import Negatives, Trial
 from wakewright.evaluate.moments import Gallery, Wanted, Which, gallery
+from wakewright.evaluate.outcomes import (
+    Outcomes,
+    origins_of_clips,
+    origins_of_recordings,
+    outcomes,
+    write_outcomes,
+)
 from wakewright.evaluate.report import write_report
 from wakewright.evaluate.result import Result, Sample, read_result
 from wakewright.evaluate.summarise import (
@@ -97,7 +104,8 @@ def after_training(run: Run, parts: Parts, progress: Progress) -> Result:
         samples=_samples(run, parts),
         confusions=confusions(taken, threshold, note=said_by_whom(parts)),
     )
-    return publish(run, found, galleries)
+    origins = {name: origins_of_clips(sound[1]) for name, sound in heard.items()}
+    return publish(run, found, galleries, outcomes(words, silences, threshold, origins))
 
 
 def _words(
@@ -194,11 +202,15 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
     if before.is_file():  # sounds are in the run still, and near misses are not measured anew
         kept = {name: getattr(read_result(before), name) for name in ("samples", "confusions")}
     found = dataclasses.replace(result, warnings=(*warnings, *result.warnings), **kept)
-    return publish(run, found, galleries)
+    origins = {kind: origins_of_recordings(kind, recordings) for kind, recordings in material.others.items()}
+    return publish(run, found, galleries, outcomes(words, others, threshold, origins))
 
 
-def publish(run: Run, result: Result, galleries: Sequence[Gallery]) -> Result:
-    """Add recipe, history, licences and date; write eval/result.json, eval/det.png, report.html and the metrics."""
+def publish(run: Run, result: Result, galleries: Sequence[Gallery], every: Outcomes) -> Result:
+    """Add recipe, history, licences and date; write eval/result.json, eval/det.png, report.html and the metrics.
+
+    What became of every word is in eval/outcomes.jsonl, by which runs are held against each other.
+    """
     result = dataclasses.replace(
         result,
         recipe=commented(run.recipe),
@@ -209,6 +221,7 @@ def publish(run: Run, result: Result, galleries: Sequence[Gallery]) -> Result:
         + backbone_licences(run.record.get("backbone")),
         created=record.now(),
     )
+    write_outcomes(run.eval_dir, every, result.created)
     write_report(result, run.folder, galleries)
     about = json.loads(run.metadata_path.read_text(encoding="utf-8"))
     headline = result.conditions[0].chosen

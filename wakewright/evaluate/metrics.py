@@ -48,6 +48,8 @@ class Trial:
     """Who or what it came from (speaker, else file): the unit of resampling."""
     groups: Mapping[str, str] = dataclasses.field(default_factory=dict)
     """Labels to break the result down by, such as {"snr": "10 dB", "accent": "scots"}."""
+    clip: str = ""
+    """Path of its recording: what is the same word to two detectors."""
     gap: tuple[float, float] = (0.0, 0.0)
     """Thresholds above the first and up to the second miss it though it peaks above: a cascade would have confirmed
     what came just before, and waits for the score to fall (see pair)."""
@@ -77,6 +79,7 @@ def cut_trial(
     grace_s: float = GRACE_S,
     source: str = "",
     groups: Mapping[str, str] | None = None,
+    clip: str = "",
 ) -> Trial:
     """Cut one wake word, given by its samples [word_start, word_end), out of the scores (steps,) of a stream.
 
@@ -91,7 +94,7 @@ def cut_trial(
     low = max(0, math.ceil((start_s - first) / hop_s - 1e-9))
     high = max(low, math.floor((end_s - first) / hop_s + 1e-9) + 1)
     offset = first + low * hop_s - word_end / SAMPLE_RATE
-    return Trial(scores[low:high], offset, hop_s, word_end, source, dict(groups or {}))
+    return Trial(scores[low:high], offset, hop_s, word_end, source, dict(groups or {}), clip)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,11 +1,10 @@
 """Whether a run may take another's place: both are held against everything that was ever captured, and measured.
 
-A whole figure (a condition, a kind of sound, what was captured) is worse when the new one lies above the upper end of
-the 95 % interval of the old one. The groups within a condition (speakers, voices, rooms, levels) are many, and by
-chance some of many look worse: one of them is worse when the difference of both figures lies above 0 with its
-interval, which is as wide as Bonferroni's correction for their number asks. One figure or group that is worse keeps
-the new run out. What only one of the two was measured on says nothing, nor does what was measured on other
-recordings: where nothing else is left, the runs are not compared.
+Figures (a condition, a kind of sound, what was captured) and the groups within them (speakers, voices, rooms, levels,
+folders, files) are compared on the same words and the same sources, of which only those say anything that one of the
+two alone gets wrong; `held` says how, and bounds how often chance finds any of all of them worse. One figure or group
+that is worse keeps the new run out. What only one of the two was measured on says nothing, nor does what was measured
+on other recordings: where nothing else is left, the runs are not compared.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -27,45 +26,41 @@ from wakewright.core.mined import LABELS
 from wakewright.core.progress import Progress
 from wakewright.core.run import Run
 from wakewright.evaluate.captured import Captured, captured, replay
-from wakewright.evaluate.groups import GroupRow, compare_groups
-from wakewright.evaluate.intervals import rate_interval, share_interval
+from wakewright.evaluate.groups import compare_groups
+from wakewright.evaluate.held import (
+    ACCEPTED,
+    GROUPED,
+    MISSED,
+    Limit,
+    Row,
+    Sources,
+    Try,
+    Words,
+    figures_of_sources,
+    figures_of_words,
+    groups_of_sources,
+    groups_of_words,
+    judged,
+    limit_of_words,
+    of_tries,
+    same_sources,
+    same_words,
+    unpaired,
+)
+from wakewright.evaluate.outcomes import read_outcomes
 from wakewright.evaluate.result import Result, read_result
 
 Value = TypeVar("Value")
 
 NAME = "promotion.json"
 """File of the decision, in the new run."""
+MINED_LEARNT = "mined, not the phrase, learnt by the new run"
+MINED = "mined, not the phrase, not learnt by it"
+MINED_PHRASE = "mined, the phrase after all"
+CAPTURED_UNITS = ("sounds", "sources")
+"""What one of the captured is, and what it was found in."""
 SAME_HOURS = 0.01
 """Share by which the hours of the same recordings may differ."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Row:
-    """One group, as both did in it."""
-
-    group: str
-    unit: str
-    """missed and woken are shares, per hour is a rate."""
-    old_count: int
-    old_total: float
-    """Sounds, or hours."""
-    count: int
-    total: float
-    low: float
-    """95 % interval of the old figure."""
-    high: float
-    worse: bool
-    """The new figure lies above it."""
-
-    @property
-    def old(self) -> float:
-        """Share or rate of the old run."""
-        return self.old_count / self.old_total
-
-    @property
-    def new(self) -> float:
-        """Share or rate of the new run."""
-        return self.count / self.total
 
 
 @dataclasses.dataclass(frozen=True)
@@ -83,6 +78,17 @@ class Unlabelled:
 
 
 @dataclasses.dataclass(frozen=True)
+class Limits:
+    """Where each of what is compared is worse, that chance alone finds none in 95 % of all comparisons."""
+
+    missed: Limit
+    """Of the conditions."""
+    accepted: Limit
+    """Of the kinds of sound without the phrase, and of what was captured."""
+    groups: Limit
+
+
+@dataclasses.dataclass(frozen=True)
 class Decision:
     """What came of it."""
 
@@ -90,32 +96,28 @@ class Decision:
     """Folder of the run whose place is asked for."""
     new: str
     rows: tuple[Row, ...]
+    limits: Limits
     remarks: tuple[str, ...]
     """What to know before trusting it."""
-    groups: tuple[GroupRow, ...] = ()
-    """The groups within the conditions, the largest change for the worse first."""
+    groups: tuple[Row, ...] = ()
+    """The groups within the figures, the surest change for the worse first."""
     unlabelled: Unlabelled | None = None
     """None where everything captured has a label."""
 
     @property
-    def worse(self) -> tuple[str, ...]:
+    def worse_rows(self) -> tuple[Row, ...]:
         """Figures and groups in which the new run is worse."""
-        whole = [row.group for row in self.rows if row.worse]
-        return (*whole, *(row.group for row in self.groups if row.worse))
+        return tuple(row for row in (*self.rows, *self.groups) if row.worse)
+
+    @property
+    def worse(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(row.group for row in self.worse_rows)
 
     @property
     def promoted(self) -> bool:
         """Whether the new run may take the place."""
         return not self.worse
-
-
-def row(group: str, unit: str, old: tuple[int, float], new: tuple[int, float]) -> Row | None:
-    """One group from (count, total) of both; None where one of them was not measured."""
-    if not old[1] or not new[1]:
-        return None
-    rate = unit == "per hour"
-    low, high = rate_interval(*old) if rate else share_interval(old[0], round(old[1]))
-    return Row(group, unit, *old, *new, low, high, new[0] / new[1] > high)
 
 
 def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None = None) -> Decision:
@@ -133,23 +135,36 @@ def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None =
             do="name runs of one phrase",
         )
     before, now = (read_result(run.require("eval/result.json")) for run in (old, new))
-    measured, others = _of_one_material(_measured(before, now))
-    if not measured:
+    counted, others = _of_one_material(_measured(before, now))
+    if not counted:
         raise InputError(
             "the runs were not measured alike",
             got="; ".join(", ".join(c.name for c in result.conditions) for result in (before, now)),
             do="measure both on the same sound: wakewright evaluate RUN --speech DIR",
         )
-    groups, unlike = compare_groups(before, now, [one.group for one in measured if one.unit == "missed"])
+    words, sources = _same(old, new, before, now, {one.group for one in counted})
+    known = {one.condition for one, _ in words} | {one.silence for one, _ in sources}
+    alone = [one for one in counted if one.group not in known]
+    misses = [one for one in alone if one.unit == "missed"]
     found = captured(old, new)
-    again, unlabelled = _replayed(old, new, found, workers, progress or Progress())
+    again = _replayed(old, new, found, workers, progress or Progress())
+    missed, missed_limit = judged(
+        [*figures_of_words(words), *misses], MISSED, None if misses else limit_of_words(words, MISSED)
+    )
+    rates = [*figures_of_sources(sources), *(one for one in alone if one.unit != "missed")]
+    accepted, accepted_limit = judged([*rates, *again.figures], ACCEPTED)
+    unpaired_groups, unlike = _groups_by_counts(before, now, misses)
+    groups, groups_limit = judged(
+        [*groups_of_words(words), *groups_of_sources(sources), *again.groups, *unpaired_groups], GROUPED
+    )
     decision = Decision(
         str(old.folder),
         str(new.folder),
-        (*measured, *again),
-        (*_of_others(others), *unlike, *_remarks(old, new, found)),
-        groups,
-        unlabelled,
+        (*missed, *accepted),
+        Limits(missed_limit, accepted_limit, groups_limit),
+        (*_of_others(others), *_by_counts(alone), *unlike, *_remarks(old, new, found)),
+        tuple(sorted(groups, key=lambda row: row.chance)),
+        again.unlabelled,
     )
     write_json(
         new.folder / NAME,
@@ -163,16 +178,36 @@ def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None =
     return decision
 
 
+def _same(
+    old: Run, new: Run, before: Result, now: Result, names: Collection[str]
+) -> tuple[list[Words], list[Sources]]:
+    """Words and sources that both heard, of the conditions and kinds of these names; none of an earlier version."""
+    every = [read_outcomes(run.require("eval/result.json").parent, one) for run, one in ((old, before), (new, now))]
+    if every[0] is None or every[1] is None:
+        return [], []
+    words, sources = same_words(every[0], every[1]), same_sources(every[0], every[1])
+    return [w for w in words if w[0].condition in names], [s for s in sources if s[0].silence in names]
+
+
+def _groups_by_counts(before: Result, now: Result, conditions: Sequence[Row]) -> tuple[list[Row], tuple[str, ...]]:
+    """The groups of conditions of which only the counts are known of both."""
+    if not conditions:
+        return [], ()
+    groups, remarks = compare_groups(before, now, [one.group for one in conditions])
+    pairs = (unpaired(one.group, "missed", (one.old_count, one.total), (one.count, one.total)) for one in groups)
+    return [one for one in pairs if one is not None], remarks
+
+
 def _measured(old: Result, new: Result) -> list[Row]:
     """Every condition and every kind of silence that both results have."""
     rows = [
-        row(name, "missed", (one.missed.count, one.missed.total), (two.missed.count, two.missed.total))
+        unpaired(name, "missed", (one.missed.count, one.missed.total), (two.missed.count, two.missed.total))
         for name, one, two in _both(
             {c.name: c.chosen for c in old.conditions}, {c.name: c.chosen for c in new.conditions}
         )
     ]
     rows += [
-        row(name, "per hour", (one.count, one.hours), (two.count, two.hours))
+        unpaired(name, "per hour", (one.count, one.hours), (two.count, two.hours))
         for name, one, two in _both(
             {s.name: s.false_accepts for s in old.silences}, {s.name: s.false_accepts for s in new.silences}
         )
@@ -221,28 +256,57 @@ def _both(old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterable[tuple[
     return ((name, value, new[name]) for name, value in old.items() if name in new)
 
 
-def _replayed(
-    old: Run, new: Run, found: Captured, workers: int, progress: Progress
-) -> tuple[list[Row], Unlabelled | None]:
+def _by_counts(alone: Sequence[Row]) -> Iterable[str]:
+    if alone:
+        yield (
+            f"Compared by their counts alone, which finds less: {', '.join(one.group for one in alone)}. Which words "
+            "were missed is not known of both, or they are other words; to compare them one by one, evaluate both "
+            "runs on the same: wakewright evaluate RUN --speech DIR"
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class _Again:
+    """What was captured, as both hear it now."""
+
+    figures: tuple[Row, ...] = ()
+    groups: tuple[Row, ...] = ()
+    """By what it was found in."""
+    unlabelled: Unlabelled | None = None
+
+
+def _replayed(old: Run, new: Run, found: Captured, workers: int, progress: Progress) -> _Again:
     """Everything that was captured: by label, and by whether the new run has learnt it; and what has no label."""
     sounds = {i: path for i, (path, _) in (found.labelled | found.unlabelled).items()}
     if not sounds:
-        return [], None
+        return _Again()
     wakes = [
         dict(zip(sounds, replay(run, list(sounds.values()), workers, progress), strict=True)) for run in (old, new)
     ]
     learnt = {Path(clip.path).stem for clip in _trained_on(new).of("hard_negative")}
     negatives, phrases = ([i for i, (_, of) in found.labelled.items() if of == label] for label in LABELS)
-    groups = {
-        "mined, not the phrase, learnt by the new run": [i for i in negatives if i in learnt],
-        "mined, not the phrase, not learnt by it": [i for i in negatives if i not in learnt],
-    }
-    rows = [
-        row(name, "woken", *((sum(woke[i] for i in ids), len(ids)) for woke in wakes)) for name, ids in groups.items()
+    wrong = [
+        (MINED_LEARNT, "woken", [_tried(i, found, wakes) for i in negatives if i in learnt]),
+        (MINED, "woken", [_tried(i, found, wakes) for i in negatives if i not in learnt]),
+        (MINED_PHRASE, "missed", [_tried(i, found, wakes, missed=True) for i in phrases]),
     ]
-    missed = ((sum(not woke[i] for i in phrases), len(phrases)) for woke in wakes)
-    rows.append(row("mined, the phrase after all", "missed", *missed))
-    return [one for one in rows if one is not None], _unlabelled(found, wakes)
+    figures = (of_tries(name, unit, tries, units=CAPTURED_UNITS) for name, unit, tries in wrong if tries)
+    groups = _by_source([_tried(i, found, wakes) for i in negatives])
+    return _Again(tuple(figures), tuple(groups), _unlabelled(found, wakes))
+
+
+def _tried(name: str, found: Captured, wakes: Sequence[Mapping[str, bool]], *, missed: bool = False) -> Try:
+    old, new = (int(woke[name] is not missed) for woke in wakes)
+    return Try(found.sources.get(name, ""), name, old, new)
+
+
+def _by_source(tries: Sequence[Try]) -> Iterable[Row]:
+    """What is not the phrase by the file or address that it was found in, where there are several."""
+    sources = dict.fromkeys(one.speaker for one in tries)
+    for source in sources if len(sources) > 1 else ():
+        mine = [one for one in tries if one.speaker == source]
+        rest = [one for one in tries if one.speaker != source]
+        yield of_tries(f"mined in {source}", "woken", mine, rest, CAPTURED_UNITS)
 
 
 def _unlabelled(found: Captured, wakes: Sequence[Mapping[str, bool]]) -> Unlabelled | None:

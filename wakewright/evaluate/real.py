@@ -254,6 +254,7 @@ def trials_of(stretch: Stretch, ear: Timed, scores: Scores, words: Sequence[tupl
             last,
             first_step_s=ear.first_step_s,
             source=recording.path,
+            clip=recording.path,
             groups={"speaker": recording.speaker}
             | ({"accent": recording.accent} if recording.accent else {})
             | {"corpus": recording.corpus, "condition": condition},

@@ -9,7 +9,8 @@ import typer
 
 if TYPE_CHECKING:
     from wakewright.core.run import Run
-    from wakewright.evaluate.promotion import Decision, Row
+    from wakewright.evaluate.held import Limit, Row
+    from wakewright.evaluate.promotion import Decision
 
 
 def promote(
@@ -26,6 +27,7 @@ def promote(
     Ends with status 1 when the run is not taken.
     """
     from wakewright.core import current
+    from wakewright.core.files import require_writable
     from wakewright.core.run import Run
     from wakewright.evaluate import promotion
 
@@ -36,13 +38,19 @@ def promote(
         current.promote(fresh)
         typer.echo(f"{fresh.folder} is in use; there was none before, so it was held against nothing")
         return
+    if over is None and old.folder.resolve() == fresh.folder.resolve():
+        typer.echo(f"{fresh.folder} is in use already; nothing changes")
+        return
+    for folder in (fresh.folder, fresh.folder.parent):
+        require_writable(folder, "make it writable, with room on the disk, and promote again")
     decision = promotion.compare(old, fresh, workers=workers)
     _tell(decision)
     if not decision.promoted:
+        worse = "; ".join(f"{row.group} ({_both(row)})" for row in decision.worse_rows)
         typer.echo(
-            f"not promoted: worse in {'; '.join(decision.worse)}\n{fresh.folder / promotion.NAME}\n"
-            "where that may be chance, measure both on more sound and promote again: "
-            "wakewright evaluate RUN --speech DIR"
+            f"not promoted: worse in {worse}\n{fresh.folder / promotion.NAME}\n"
+            "a run as good as the old one is kept out by chance in at most 5 % of all comparisons; where this may be "
+            "one of them, measure both on more sound and promote again: wakewright evaluate RUN --speech DIR"
         )
         raise typer.Exit(1)
     current.promote(fresh)
@@ -66,12 +74,12 @@ def _tell(decision: Decision) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("group", "", "old (95 %)", "new", "", title_justify="left")
+    table = Table("figure", "", "old (95 %)", "new", "by chance", "", title_justify="left")
     for row in decision.rows:
         low, high = (_figure(row, value) for value in (row.low, row.high))
         old = f"{_figure(row, row.old)} ({low} to {high}), {_count(row.old_count, row.old_total)}"
-        new = f"{_figure(row, row.new)}, {_count(row.count, row.total)}"
-        table.add_row(row.group, row.unit, old, new, "worse" if row.worse else "")
+        new = f"{_figure(row, row.new)}, {_count(row.count, row.total)}{_changed(row)}"
+        table.add_row(row.group, row.unit, old, new, _once(row.chance), "worse" if row.worse else "")
     Console().print(table)
     _tell_groups(decision)
     if (heard := decision.unlabelled) is not None:
@@ -85,22 +93,46 @@ def _tell(decision: Decision) -> None:
 
 
 def _tell_groups(decision: Decision) -> None:
-    """How many groups were compared, and those that are worse."""
-    if not decision.groups:
-        return
-    from wakewright.evaluate.groups import corrected_level
+    """How many figures and groups were compared, where they are worse, and which groups are."""
+    limits = decision.limits
+    for name, limit in (
+        ("conditions", limits.missed),
+        ("false accepts and what was captured", limits.accepted),
+        ("groups of speakers, voices, rooms, levels, folders, files", limits.groups),
+    ):
+        if limit.compared:
+            typer.echo(f"{name}: {limit.compared} compared, {_able(limit)}")
+    for row in decision.groups:
+        if row.worse:
+            typer.echo(f"  {row.group}: {_both(row)}; by chance {_once(row.chance)}")
 
-    worse = [row for row in decision.groups if row.worse]
-    level = 100 * corrected_level(len(decision.groups))
-    typer.echo(
-        f"groups of speakers, voices, rooms, levels: {len(decision.groups)} compared, {len(worse)} worse "
-        f"(their difference lies above 0 with its {level:.3f} % interval)"
+
+def _able(limit: Limit) -> str:
+    if not limit.able:
+        return "in none of which enough differs to tell"
+    return (
+        f"{limit.able} with enough that differs to tell; worse where chance does as much at most "
+        f"{_once(limit.chance)}"
     )
-    for row in worse:
-        typer.echo(
-            f"  {row.group}: {row.old_count}, then {row.count} of {row.total} missed, "
-            f"{100 * row.low:.0f} to {100 * row.high:.0f} points more"
-        )
+
+
+def _both(row: Row) -> str:
+    """What both did there, with the counts: "3, then 9 of 12 missed" or "1, then 8 in 0.50 h"."""
+    if row.unit == "per hour":
+        return f"{row.old_count}, then {row.count} in {row.total:.2f} h{_changed(row)}"
+    if row.old_total != row.total:
+        return f"{row.old_count} of {row.old_total:g}, then {row.count} of {row.total:g} {row.unit}"
+    return f"{row.old_count}, then {row.count} of {row.total:g} {row.unit}{_changed(row)}"
+
+
+def _changed(row: Row) -> str:
+    """Of the same sound, what is wrong anew and what no more."""
+    return "" if row.lost is None else f" (+{row.lost} -{row.won})"
+
+
+def _once(chance: float) -> str:
+    """How often chance does as much: "once in 40" of 0.025."""
+    return "often" if chance > 0.2 else f"once in {1 / chance:,.0f}"
 
 
 def _figure(row: Row, value: float) -> str:
