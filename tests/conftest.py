@@ -48,6 +48,12 @@ def disk_of(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
         libc.umount2(os.fsencode(folder), 2)
 
 
+@pytest.fixture(autouse=True)
+def _parts_of_its_own(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """People of one name in two tests are not the same people."""
+    monkeypatch.setenv("WAKEWRIGHT_PARTS", str(tmp_path_factory.mktemp("parts") / "parts.jsonl"))
+
+
 @pytest.fixture(scope="session")
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One cache of spoken clips and rooms for the whole run of the tests."""

@@ -19,11 +19,11 @@ from wakewright.core.compose import commented, load_recipe
 from wakewright.core.errors import RecipeError, RunError
 from wakewright.core.files import fingerprint, write_text
 from wakewright.core.lock import exclusive
-from wakewright.core.manifest import Kind, Manifest, Part, split_by_speaker
+from wakewright.core.manifest import Kind, Manifest, Part
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Model, Pretrain, Recipe, Train
 from wakewright.core.where import Engine
-from wakewright.data import corpora, spoken, store, terms
+from wakewright.data import corpora, splits, spoken, store, terms
 from wakewright.data import parts as scenes
 from wakewright.models import backbone as files
 from wakewright.models import registry
@@ -106,12 +106,13 @@ def _claim(out: Path, recipe: Recipe) -> None:
 
 
 def _split(clips: Manifest, recipe: Recipe) -> tuple[Manifest, Manifest]:
-    """What is learnt from, and who is kept unheard to measure on: speakers of real speech, a share of each source.
+    """What is learnt from, and who is kept unheard to measure on: whom a run would validate or test on.
 
+    So a wake word that begins from it, and hears the same background, is measured on nobody it has learnt from.
     Without real speech, synthetic voices are kept instead.
     """
     kept = [clip for clip in clips.of("speech") if clip.real] or list(clips.of("speech"))
-    _, unheard = split_by_speaker(kept, seed=recipe.seed, validation_share=recipe.background.validation_share)
+    _, unheard = splits.apart(kept, recipe)
     gone = {clip.path for clip in unheard}
     return Manifest(tuple(clip for clip in clips if clip.path not in gone)), unheard
 

@@ -113,22 +113,22 @@ def _past_targets(recipe: Recipe) -> list[str]:
 def _parts(run: Run, found: Manifest, datasets: set[str], mistakes: Manifest, progress: Progress) -> Parts:
     """What was found and what is spoken, split by speaker and recording; written as manifest-*.jsonl.
 
-    Whoever an earlier run of the phrase put into a part is in that part again. Mistakes of an earlier run are learnt
+    Whoever an earlier run put into a part is in that part again. Mistakes of an earlier run are learnt
     from and nothing else. Raises RecipeError for one from a file that is kept
     for validation or the test, and for whatever else would be learnt from and measured on.
     """
-    same = copies.find(found, progress, workers=run.recipe.engine.workers)
+    taught = start.taught(run)
+    same = copies.find(found + taught, progress, workers=run.recipe.engine.workers)
     leaks.refuse(leaks.find(splits.given(found), same))  # before anything is spoken
-    kept = parted.beside(run)
-    earlier = parted.read(kept, run.recipe, datasets)
-    parts = splits.split(found + spoken.speak(run.recipe, progress), run.recipe, same, datasets, earlier)
-    leaks.refuse(leaks.find(parts, same))
+    clips = found + spoken.speak(run.recipe, progress)
+    with parted.settling():
+        parts = splits.split(clips, run.recipe, same, datasets, parted.earlier(run, datasets))
+        leaks.refuse(leaks.find(parts, same))
+        leaks.refuse_taught(parts, taught, str(run.recipe.train.start), same)
+        hard.refuse_held_out(mistakes, [clip.path for part in ("validation", "test") for clip in parts[part]])
+        parted.settle(run, datasets, parts)
     for line in splits.told(parts):
         progress.say(line)
-    if (taught := start.taught(run.recipe)) is not None:
-        leaks.refuse_taught(parts, taught, str(run.recipe.train.start))
-    hard.refuse_held_out(mistakes, [clip.path for part in ("validation", "test") for clip in parts[part]])
-    parted.write(kept, run.recipe, datasets, parts)
     parts["train"] += mistakes
     for name, manifest in parts.items():
         manifest.write(run.folder / f"manifest-{name}.jsonl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -219,3 +220,22 @@ def test_help_says_how_the_quarantine_is_used() -> None:
     )
     assert "MANIFEST.quarantine.jsonl" in done.stdout.replace("\n", "")
     assert "import to the same manifest again" in " ".join(done.stdout.split())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
+def test_awkward_names_are_told_and_can_be_copied_from_the_screen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "моя папка"
+    hiss(root / "positive" / "a\u0308nn" / "1.wav", 1)
+    hiss(root / "negative" / "2.wav", 2)
+    os.rename(hiss(root / "negative" / "3.wav", 3), os.fsencode(root) + b"/negative/caf\xe9.wav")  # noqa: PTH104
+    (root / "negative" / "loop").symlink_to("..")
+    assert main(["data", "import", root.name, "--workers", "1"]) == 0
+    out = capsys.readouterr().out
+    assert f"cannot be read: {root}/negative/caf\\xe9.wav: a name that is not UTF-8" in out
+    assert "wakewright data check 'моя папка.jsonl'" in out
+    assert main(["data", "check", root.name, "--workers", "1"]) == 1
+    out = capsys.readouterr().out
+    assert f"{root}/negative/caf\\xe9.wav: a name that is not UTF-8" in out
+    assert "1 of 3 clips have a fault" in out

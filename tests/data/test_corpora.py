@@ -10,10 +10,11 @@ import soundfile
 
 from wakewright.core.audio import write_wav
 from wakewright.core.errors import AudioError, InputError
-from wakewright.core.manifest import Clip, Manifest, split_by_speaker
+from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.material import Background
 from wakewright.core.recipe import Recipe
 from wakewright.data.corpora import RECORDINGS, checked, own_recordings, scan
+from wakewright.data.splits import apart
 
 
 def record(path: Path, seconds: float = 0.5, rate: int = 16_000) -> Path:
@@ -33,8 +34,9 @@ def test_folders_are_speakers_when_there_are_many(tmp_path: Path) -> None:
     assert [c.speaker for c in found] == list("aabbccdd")
     assert {(c.source, c.kind, c.real) for c in found} == {("readers", "speech", True)}
     assert [c.seconds for c in found][:2] == [0.25, 0.5]
-    train, validation = split_by_speaker(found, seed=1, validation_share=0.25)
-    assert not {c.speaker for c in train} & {c.speaker for c in validation}
+    train, held = apart(found, Recipe(phrase="hey katya"))
+    assert held.clips
+    assert not {c.speaker for c in train} & {c.speaker for c in held}
 
 
 def test_the_chapters_of_a_reader_are_the_readers(tmp_path: Path) -> None:
@@ -113,9 +115,9 @@ def test_own_recordings_are_kept_apart_by_file(tmp_path: Path) -> None:
     assert [Path(c.path).name for c in found] == [f"{i}.wav" for i in range(6)]
     assert {c.kind for c in found} == {"positive"}
     assert all(c.real and c.speaker == c.path for c in found)
-    train, validation = split_by_speaker(found, seed=1, validation_share=0.3)
+    train, held = apart(found, Recipe(phrase="hey katya"))
     assert train.clips
-    assert validation.clips
+    assert held.clips
 
 
 def test_a_folder_below_the_named_one_is_a_person(tmp_path: Path) -> None:
@@ -130,8 +132,9 @@ def test_a_folder_below_the_named_one_is_a_person(tmp_path: Path) -> None:
         ["ann", "ann", "ann", composed, composed, str(tmp_path / "mine/3.wav")]
     )
     assert [clip.path for clip in found] == sorted(clip.path for clip in found)
-    train, validation = split_by_speaker(found, seed=1, validation_share=0.3)
-    assert not {c.speaker for c in train} & {c.speaker for c in validation}
+    train, held = apart(found, Recipe(phrase="hey katya"))
+    assert held.clips
+    assert not {c.speaker for c in train} & {c.speaker for c in held}
 
 
 def test_a_persons_file_that_is_named_twice_is_that_persons_alone(

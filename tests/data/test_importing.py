@@ -39,6 +39,20 @@ def bring_in(folder: Path, out: Path, **options: str) -> Imported:
     return import_found(layouts.find(folder, **options), out, Progress(quiet=True), workers=1)  # type: ignore[arg-type]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="names of any bytes are Linux's")
+def test_a_name_that_is_not_utf8_is_told_and_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    tone(root / "positive" / "a.wav")
+    odd = os.fsencode(root / "positive") + b"/caf\xe9.wav"
+    os.rename(tone(root / "positive" / "b.wav"), odd)  # noqa: PTH104 - Path takes no bytes
+    for _ in range(2):
+        done = bring_in(root, tmp_path / "clips.jsonl")
+        assert [Path(clip.path).name for clip in done.manifest] == ["a.wav"]
+        ((path, why),) = done.unreadable
+        assert (Path(path).name, why.got) == ("caf\\xe9.wav", "a name that is not UTF-8")
+    assert os.path.exists(odd)  # noqa: PTH110
+
+
 def test_folders_become_kinds_and_the_originals_stay(tmp_path: Path) -> None:
     root = tmp_path / "set"
     tone(root / "positive" / "a.wav")

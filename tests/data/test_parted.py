@@ -15,8 +15,9 @@ from wakewright.core.errors import RunError
 from wakewright.core.manifest import Clip, Kind, Manifest, Part
 from wakewright.core.material import Dataset
 from wakewright.core.recipe import Recipe
+from wakewright.core.run import Run
 from wakewright.data import parted
-from wakewright.data.splits import MANY_SPEAKERS, Earlier, Parts, draw, shares, split
+from wakewright.data.splits import MANY_SPEAKERS, Earlier, Parts, apart, draw, known_as, shares, split
 
 RECIPE = Recipe(phrase="hey katya", dataset=Dataset(manifests=("clips.jsonl",)))
 
@@ -152,3 +153,115 @@ def test_parts_that_cannot_be_read_are_refused(tmp_path: Path, text: str) -> Non
     (tmp_path / parted.NAME).write_text(text + "\n", encoding="utf-8")
     with pytest.raises(RunError, match=r"parts.jsonl, line 1, does not tell the parts of a source\n  got: .*\n  do:"):
         parted.read(tmp_path / parted.NAME, RECIPE, ())
+
+
+def trained(run: Run, clips: list[Clip]) -> dict[tuple[str, str], Part]:
+    """The parts that a training of these clips leaves, and keeps."""
+    with parted.settling():
+        parts = split(
+            Manifest((*clips, *voices())), run.recipe, datasets={"mine"}, earlier=parted.earlier(run, {"mine"})
+        )
+        parted.settle(run, {"mine"}, parts)
+    return {who: part for who, part in places(parts).items() if who[0] != "tts"}
+
+
+def phrase(text: str, folder: Path, seed: int = 1) -> Run:
+    return Run.create(RECIPE.model_copy(update={"phrase": text, "seed": seed}), folder)
+
+
+@settings(max_examples=15)
+@given(
+    st.lists(st.sets(st.integers(0, 25), min_size=3), min_size=2, max_size=4),
+    st.integers(0, 1000),
+    st.sampled_from(["mine", "own recordings"]),
+)
+def test_nobody_is_learnt_from_in_one_phrase_and_measured_on_in_another(
+    tmp_path_factory: pytest.TempPathFactory, sets: list[set[int]], seed: int, source: str
+) -> None:
+    """Whoever says which phrase, and whichever folder the runs lie in: each phrase has people in every part too."""
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("WAKEWRIGHT_PARTS", str(folder / "parts.jsonl"))
+        known: dict[tuple[str, str], Part] = {}
+        for number, who in enumerate(sets):
+            clips = [clip for one in who for clip in people(source, one, 1)]
+            now = trained(phrase(f"phrase {number}", folder / f"out{number % 2}", seed), clips)
+            for one, part in now.items():
+                assert known.setdefault(one, part) == part
+            if source == "mine" and not known.keys() - now.keys():
+                assert set(now.values()) == {"train", "validation", "test"}
+
+
+def test_a_phrases_own_parts_come_first_and_whoever_was_learnt_from_is_tested_on_by_no_third(tmp_path: Path) -> None:
+    """As runs of earlier versions left them, each phrase by itself."""
+    old, new, third = (phrase(text, tmp_path) for text in ("old phrase", "new phrase", "third phrase"))
+    for run, at in ((old, "test"), (new, "train")):
+        line = {"seed": 1, "source": "mine", "shares": [0.1, 1 / 9], "train": [], "validation": [], "test": []}
+        line["shares"] = list(shares(RECIPE, dataset=True))
+        parted.beside(run).write_text(json.dumps(line | {at: ["p0"]}) + "\n", encoding="utf-8")
+    clips = people("mine", 0, 12)
+    assert trained(old, clips)["mine", "p0"] == "test"
+    assert trained(new, clips)["mine", "p0"] == "train"
+    assert trained(third, clips)["mine", "p0"] == "train"
+    assert trained(old, clips)["mine", "p0"] == "test", "the phrase's own stands"
+
+
+def test_voices_are_remembered_by_their_phrase_alone(tmp_path: Path) -> None:
+    trained(phrase("hey katya", tmp_path), people("mine", 0, 3))
+    assert set(parted.read(parted.everywhere(), RECIPE, {"mine"})) == {"mine"}
+    assert set(parted.read(tmp_path / "hey-katya" / parted.NAME, RECIPE, {"mine"})) == {"mine", "tts"}
+
+
+def test_files_by_themselves_have_the_same_part_in_another_place() -> None:
+    def files(root: str) -> list[Clip]:
+        paths = [f"{root}/noise/{i % 5}/{i}.wav" for i in range(60)]
+        return [Clip(path, "noise", 1.0, path, "noise", real=True) for path in paths]
+
+    def at(root: str) -> dict[str, Part]:
+        parts = split(Manifest((*files(root), *voices())), RECIPE)
+        return {c.path.removeprefix(root): name for name in parts for c in parts[name] if c.source == "noise"}
+
+    assert at("/home/ann/audio") == at("/mnt/noise/ann")
+    assert set(at("/home/ann/audio").values()) == {"train", "validation", "test"}
+    assert known_as(Clip("/a/own/ann/1.wav", "positive", 1.0, source="own recordings")) == "1.wav"
+    assert known_as(Clip("noise/1.wav", "noise", 1.0, source="noise")) == "1.wav"
+    assert known_as(Clip("/noise/x/noise/1.wav", "noise", 1.0, "ann", "noise")) == "ann"
+
+
+def test_old_parts_of_files_by_themselves_are_honoured() -> None:
+    files = [Clip(f"/r/noise/{i}.wav", "noise", 1.0, source="noise", real=True) for i in range(30)]
+    alone = split(Manifest((*files, *voices())), RECIPE)
+    other: dict[Part, Part] = {"train": "test", "validation": "train", "test": "validation"}
+    before = {c.path: other[name] for name in alone for c in alone[name] if c.source == "noise"}
+    parts = split(Manifest((*files, *voices())), RECIPE, earlier={"noise": before})
+    assert {c.path: name for name in parts for c in parts[name] if c.source == "noise"} == before
+
+
+def test_two_trainings_do_not_settle_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parted, "PATIENCE_S", 0.3)
+    with (
+        parted.settling(),
+        pytest.raises(RunError, match=r"parts.jsonl is in use\n  got: process \d+, which parts its clips\n  do:"),
+        parted.settling(),
+    ):
+        pass
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 60), st.integers(0, 1000))
+def test_a_backbone_learns_from_nobody_whom_a_run_of_its_background_measures_on(count: int, seed: int) -> None:
+    recipe = Recipe(phrase="hey katya", seed=seed)
+    clips = [*people("radio", 0, count, kind="speech"), *people("books", 0, 40, kind="speech")]
+    learnt, unheard = apart(clips, recipe)
+    parts = split(Manifest((*clips, *voices())), recipe)
+    assert set(learnt) == {clip for clip in parts["train"] if clip.real}
+    assert set(unheard) == {clip for name in parts for clip in parts[name] if clip.real and name != "train"}
+
+
+def test_where_nobody_has_many_speakers_some_are_kept_unheard_all_the_same() -> None:
+    for count in range(1, MANY_SPEAKERS):
+        learnt, unheard = apart(people("radio", 0, count, kind="speech"), RECIPE)
+        assert {c.speaker for c in learnt} | {c.speaker for c in unheard} == {f"p{i}" for i in range(count)}
+        assert not {c.speaker for c in learnt} & {c.speaker for c in unheard}
+        assert bool(unheard.clips) == (count > 1)
+        assert learnt.clips

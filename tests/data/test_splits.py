@@ -116,6 +116,12 @@ def test_a_run_to_go_on_from_must_not_have_learnt_what_is_measured_on() -> None:
     other = split(everyone, recipe.model_copy(update={"seed": 2}))
     with pytest.raises(RecipeError, match=r"runs/one has learnt what would be measured on[^;]*one file"):
         leaks.refuse_taught(other, parts["train"], "runs/one")
+    heard = next(clip for clip in parts["train"] if clip.real)
+    elsewhere = Manifest((dataclasses.replace(heard, path="/old/1.wav", speaker="", source="old"),))
+    held = next(clip for clip in parts["test"] if clip.real)
+    leaks.refuse_taught(parts, elsewhere, "runs/one")
+    with pytest.raises(RecipeError, match=r"/old/1.wav \(train\)[^;]*one recording"):
+        leaks.refuse_taught(parts, elsewhere, "runs/one", [["/old/1.wav", held.path]])
     synthetic = Manifest(tuple(voices()))
     one, two = (split(synthetic, recipe.model_copy(update={"seed": seed})) for seed in (1, 2))
     with pytest.raises(RecipeError, match="the voices tts v"):

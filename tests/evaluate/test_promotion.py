@@ -15,7 +15,7 @@ from wakewright.apps.cli import main
 from wakewright.core import current
 from wakewright.core.audio import write_wav
 from wakewright.core.errors import InputError, RunError
-from wakewright.core.manifest import Manifest
+from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.material import Mined as Settings
 from wakewright.core.mined import ELSEWHERE, Found, Label, Mined, elsewhere, remember
 from wakewright.core.recipe import Recipe
@@ -188,6 +188,27 @@ def test_what_was_measured_on_other_recordings_is_not_compared(tmp_path: Path) -
         "Not compared, as measured on other recordings: own recordings: 4 words, then 6."
     )
     assert read_decision(fresh) == decision
+
+
+def test_runs_of_which_one_has_learnt_what_the_other_was_measured_on_are_not_compared(tmp_path: Path) -> None:
+    def person(name: str, take: int) -> Manifest:
+        return Manifest((Clip(f"/r/{name}/{take}.wav", "positive", 1.0, name, "mine", real=True),))
+
+    hours = {"speech": 0.14}
+    parts = {"own recordings, as at home": 4, "own recordings, as hard as in training": 4}
+    for words, refused in ((parts, True), ({"recordings, as recorded": 4}, False)):
+        for learns in (0, 1):
+            runs = [run_measured(tmp_path / f"{refused}{learns}", seed, words, hours) for seed in (1, 2)]
+            person("ann", 1).write(runs[learns].folder / "manifest-train.jsonl")
+            person("ann", 2).write(runs[1 - learns].folder / "manifest-test.jsonl")
+            if refused:
+                with pytest.raises(
+                    InputError, match="one of the runs has learnt what the other was measured on"
+                ) as no:
+                    compare(*runs)
+                assert no.value.got == "/r/ann/1.wav (train) and /r/ann/2.wav (test): ann of mine speaks in both"
+                person("bob", 2).write(runs[1 - learns].folder / "manifest-test.jsonl")
+            assert compare(*runs).promoted
 
 
 def say(folder: Path, label: Label | None, *numbers: int, seconds: float = 2.0) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import get_args
@@ -111,7 +112,7 @@ def bring_in(source: Source, out: Path | None, workers: int, say: Say) -> Import
     say(f"{out}: {length} ({kinds}); {done.opened:,} files read")
     for line in grouping.told(done.manifest.clips, source.by_folder):
         say(line)
-    say(f"look whether they are fit: wakewright data check {out}")
+    say(f"look whether they are fit: wakewright data check {shlex.quote(str(out))}")
     return done
 
 

@@ -120,6 +120,10 @@ UNKNOWN_BYTES = 0x7FFF0000
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     import soundfile
 
+    if str(path) != printable(path):  # it could be opened, but stand in no manifest
+        raise AudioError(
+            f"{printable(path)} cannot be used", got="a name that is not UTF-8", do="rename it, in plain letters"
+        )
     if path.is_dir():
         raise AudioError(f"no recording at {path}", got="a folder", do="name a file in it")
     if not path.is_file():
@@ -245,6 +249,11 @@ def _files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
         seen.add(real)
         here = Path(name)
         yield from (here / f for f in files if here.joinpath(f).suffix.lower() in suffixes and f[0] != ".")
+
+
+def printable(path: Path | str) -> str:
+    """The path with the bytes of names that are not UTF-8 as in "\\xe9", which can be written and shown."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def rms(samples: Samples) -> float:

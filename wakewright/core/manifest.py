@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -96,39 +96,6 @@ class Manifest:
                     f"{path}, line {number}, is not a clip", got=str(error), do="make the manifest again"
                 ) from error
         return cls(tuple(clips))
-
-
-def split_by_speaker(clips: Iterable[Clip], *, seed: int, validation_share: float) -> tuple[Manifest, Manifest]:
-    """Split into (train, validation) so that every speaker falls wholly into one part, per source.
-
-    A clip without a speaker stands for itself. A speaker's part follows from a hash of seed, source and speaker, so
-    about `validation_share` of a source's speakers are held out, and clips or speakers added later move nobody else.
-    The one exception: a source of two or more speakers gives at least one to each part; where the hashes put all on
-    one side, the speaker nearest to the other goes over, and goes back once a newcomer belongs there. A source with a
-    single speaker is trained on.
-    """
-    by_source: dict[str, dict[str, list[Clip]]] = {}
-    for clip in clips:
-        by_source.setdefault(clip.source, {}).setdefault(clip.speaker or clip.path, []).append(clip)
-    train: list[Clip] = []
-    validation: list[Clip] = []
-    for source in sorted(by_source):
-        held = _held_out(source, by_source[source], seed, validation_share)
-        for speaker in sorted(by_source[source]):
-            (validation if speaker in held else train).extend(by_source[source][speaker])
-    return Manifest(tuple(train)), Manifest(tuple(validation))
-
-
-def _held_out(source: str, speakers: Iterable[str], seed: int, share: float) -> set[str]:
-    places = {s: place(f"{seed}/{source}/{s}") for s in speakers}
-    held = {s for s, at in places.items() if at < share}
-    if share <= 0 or len(places) == 1:
-        return set()
-    if not held:
-        held.add(min(places, key=places.__getitem__))
-    elif len(held) == len(places):
-        held.remove(max(places, key=places.__getitem__))
-    return held
 
 
 def place(name: str) -> float:

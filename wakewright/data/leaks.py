@@ -68,14 +68,14 @@ def refuse(found: Sequence[Leak]) -> None:
         )
 
 
-def refuse_taught(parts: Parts, taught: Manifest, run: Path | str) -> None:
+def refuse_taught(parts: Parts, taught: Manifest, run: Path | str, copies: Copies = ()) -> None:
     """Raise RecipeError when validation or test hold what the run that training goes on from has learnt.
 
-    `taught` is the training part of that run. Voices that are in two parts anyway, since there are too few, are not
-    told of again.
+    `taught` is the training part of that run, and of those that it went on from itself. Voices that are in two parts
+    anyway, since there are too few, are not told of again.
     """
     against: Parts = {**parts, "train": taught}
-    found = [leak for leak in find(against) if "train" in leak.parts]
+    found = [leak for leak in find(against, copies) if "train" in leak.parts]
     fresh = (speakers(parts["validation"]) | speakers(parts["test"])) - speakers(parts["train"])
     if not found and not fresh & speakers(taught):
         return

@@ -2,8 +2,8 @@
 
 What is parted is never a clip but a unit: all that one voice or person of a source says. Units that hold copies of
 one recording are parted together, and a part that the owner of a dataset gave stands. A unit's part follows from its
-name and the seed. Where that cannot be, since a part would have nobody, what an earlier training settled on stands
-(`data/parted.py`): so whoever comes later moves nobody.
+name and the seed, whatever the phrase, the folder and the machine. Where that cannot be, since a part would have
+nobody, what an earlier training settled on stands (`data/parted.py`): so whoever comes later moves nobody.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import dataclasses
 import os
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import PurePath
 from typing import get_args
 
 from wakewright.core.errors import RecipeError
@@ -115,8 +116,11 @@ def _split(
         if stratum == "rir":
             parts["train"] += group
             continue
-        units = {unit(clip)[1] for clip in group}
-        before = {name: part for name, part in earlier.get(source, {}).items() if name in units}
+        units = {unit(clip)[1]: known_as(clip) for clip in group}
+        remembered = earlier.get(source, {})
+        before = {
+            name: remembered[key] for name, known in units.items() for key in (known, name) if key in remembered
+        }
         if len(units) < many and source not in datasets:  # a dataset is parted whatever its size
             drawn = dict.fromkeys(units, TRAIN) | before
         else:
@@ -135,17 +139,45 @@ def _split(
     return {name: group if name == "train" else _spoken_at_home(group) for name, group in named.items()}
 
 
+def apart(clips: Sequence[Clip] | Manifest, recipe: Recipe) -> tuple[Manifest, Manifest]:
+    """What is learnt from, and who is not: whom a run of this seed and background validates or tests on.
+
+    Where no source has `MANY_SPEAKERS`, each gives some away, as in `split`; a single one stays.
+    """
+    by_source: dict[str, dict[str, str]] = defaultdict(dict)
+    for clip in clips:
+        by_source[clip.source][unit(clip)[1]] = known_as(clip)
+    unheard: set[Unit] = set()
+    for many in (MANY_SPEAKERS, 2):
+        for source, units in sorted(by_source.items()) if not unheard else ():
+            if len(units) >= many:
+                drawn = draw(source, units, recipe.seed, shares(recipe, dataset=False), {})
+                unheard |= {(source, name) for name, part in drawn.items() if part != TRAIN}
+    kept, gone = ([c for c in clips if (unit(c) in unheard) is away] for away in (False, True))
+    return Manifest(tuple(kept)), Manifest(tuple(gone))
+
+
 def draw(
-    source: str, units: Collection[str], seed: int, shares: tuple[float, float], before: Mapping[str, Part]
+    source: str,
+    units: Collection[str] | Mapping[str, str],
+    seed: int,
+    shares: tuple[float, float],
+    before: Mapping[str, Part],
 ) -> dict[str, Part]:
     """The part of each unit of a source: as `before`, else by a hash of seed, source and name.
+
+    `units` may tell under which name each is drawn (see `known_as`); else it is its own.
 
     `shares` are of the units for the test, and of the others for validation. Where a part has nobody, the unit whose
     hash is nearest goes there, but for those of `before`: training gets one first, then validation, and of three the
     test. So one unit is learnt from, and of two the other is validated on.
     """
     for_test, for_validation = shares
-    at = {name: (place(f"{seed}/{source}/{name}"), place(f"{seed + 1}/{source}/{name}")) for name in sorted(units)}
+    known = units if isinstance(units, Mapping) else dict(zip(units, units, strict=True))
+    at = {
+        name: (place(f"{seed}/{source}/{known[name]}"), place(f"{seed + 1}/{source}/{known[name]}"))
+        for name in sorted(units)
+    }
     parts: dict[str, Part] = {}
     for name, (test, validation) in at.items():
         by_hash: Part = "test" if test < for_test else "validation" if validation < for_validation else "train"
@@ -203,16 +235,17 @@ def _together(parts: Parts, copies: Copies, earlier: Earlier) -> Parts:
     for at, manifest in enumerate(parts.values()):
         for clip in manifest:
             if unit(clip) in joined and clip.kind != "rir":
-                source, who = unit(clip)
-                kin, rank = id(joined[unit(clip)]), (who not in earlier.get(source, {}), at)
+                names = unit(clip)[1], known_as(clip)
+                new = not any(name in earlier.get(clip.source, {}) for name in names)
+                kin, rank = id(joined[unit(clip)]), (new, at)
                 home[kin] = min(home.get(kin, rank), rank)
-    names = list(parts)
+    order = list(parts)
     moved: dict[Part, list[Clip]] = {name: [] for name in parts}
     kept: dict[Part, list[Clip]] = {name: [] for name in parts}
     for name, manifest in parts.items():
         for clip in manifest:
             stays = clip.part or clip.kind == "rir" or unit(clip) not in joined
-            to = name if stays else names[home[id(joined[unit(clip)])][1]]
+            to = name if stays else order[home[id(joined[unit(clip)])][1]]
             (kept if to == name else moved)[to].append(clip)
     return {name: Manifest((*kept[name], *moved[name])) for name in parts}
 
@@ -220,6 +253,19 @@ def _together(parts: Parts, copies: Copies, earlier: Earlier) -> Parts:
 def unit(clip: Clip) -> Unit:
     """Who is never parted."""
     return clip.source, clip.speaker or clip.path
+
+
+def known_as(clip: Clip) -> str:
+    """The name that a unit is drawn and remembered by, which is the same in another folder and on another machine.
+
+    Of a file by itself that is its path below the folder that gave the source its name, or the file's name alone.
+    Two files of one name are two units, which are drawn alike.
+    """
+    if clip.speaker and clip.speaker != clip.path:
+        return clip.speaker
+    names = PurePath(clip.path).parts
+    below = next((i + 1 for i in range(len(names) - 2, 0, -1) if names[i] == clip.source), len(names) - 1)
+    return "/".join(names[below:])
 
 
 def file_of(clip: Clip) -> str:

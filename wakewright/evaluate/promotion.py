@@ -4,7 +4,8 @@ Figures (a condition, a kind of sound, what was captured) and the groups within 
 folders, files) are compared on the same words and the same sources, of which only those say anything that one of the
 two alone gets wrong; `held` says how, and bounds how often chance finds any of all of them worse. One figure or group
 that is worse keeps the new run out. What only one of the two was measured on says nothing, nor does what was measured
-on other recordings: where nothing else is left, the runs are not compared.
+on other recordings: where nothing else is left, the runs are not compared. Nor are they where both were measured on
+their test parts and one has learnt from people or recordings in that of the other.
 """
 
 from __future__ import annotations
@@ -21,10 +22,11 @@ from pydantic import TypeAdapter
 from wakewright.core import record
 from wakewright.core.errors import InputError, RunError
 from wakewright.core.files import write_json
-from wakewright.core.manifest import Manifest
+from wakewright.core.manifest import Manifest, Part
 from wakewright.core.mined import LABELS
 from wakewright.core.progress import Progress
 from wakewright.core.run import Run
+from wakewright.data import leaks
 from wakewright.evaluate.captured import Captured, captured, replay
 from wakewright.evaluate.groups import compare_groups
 from wakewright.evaluate.held import (
@@ -59,6 +61,8 @@ MINED = "mined, not the phrase, not learnt by it"
 MINED_PHRASE = "mined, the phrase after all"
 CAPTURED_UNITS = ("sounds", "sources")
 """What one of the captured is, and what it was found in."""
+OF_THE_TEST_PART = ", as hard as in training"
+"""Ends the name of a condition that only a run's own test part is measured in."""
 SAME_HOURS = 0.01
 """Share by which the hours of the same recordings may differ."""
 
@@ -124,7 +128,7 @@ def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None =
     """Hold two runs of one phrase against each other, and store the decision in the new one.
 
     Raises RunError for a run that is not finished; InputError for two phrases, for one run twice, and where
-    nothing was measured on both.
+    nothing was measured on both, and where one has learnt what the other was measured on.
     """
     if old.folder.resolve() == new.folder.resolve():
         raise InputError("a run cannot take its own place", got=str(new.folder), do="name another with --over")
@@ -135,6 +139,8 @@ def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None =
             do="name runs of one phrase",
         )
     before, now = (read_result(run.require("eval/result.json")) for run in (old, new))
+    if all(any(c.name.endswith(OF_THE_TEST_PART) for c in result.conditions) for result in (before, now)):
+        _refuse_taught(old, new)
     counted, others = _of_one_material(_measured(before, now))
     if not counted:
         raise InputError(
@@ -176,6 +182,27 @@ def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None =
         },
     )
     return decision
+
+
+def _refuse_taught(old: Run, new: Run) -> None:
+    """Raise InputError where one run has learnt from people or recordings in the other's test part."""
+    found = [
+        leak
+        for one, other in ((new, old), (old, new))
+        for leak in leaks.find({"train": _part(one, "train"), "test": _part(other, "test")})
+    ]
+    if found:
+        raise InputError(
+            "one of the runs has learnt what the other was measured on",
+            got=leaks.named(found),
+            do="train with the seed and the parts of the old run, or measure both on sound that neither has learnt: "
+            "wakewright evaluate RUN --speech DIR",
+        )
+
+
+def _part(run: Run, part: Part) -> Manifest:
+    path = run.folder / f"manifest-{part}.jsonl"
+    return Manifest.read(path) if path.is_file() else Manifest()
 
 
 def _same(

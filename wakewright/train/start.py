@@ -14,6 +14,8 @@ from wakewright.models import registry
 
 NAME = "start.pt"
 """File of the weights in the run that begins with them."""
+TAUGHT = "manifest-taught.jsonl"
+"""What these weights had learnt from."""
 
 
 def find(recipe: Recipe) -> Path | None:
@@ -41,20 +43,38 @@ def find(recipe: Recipe) -> Path | None:
     return path
 
 
-def taught(recipe: Recipe) -> Manifest | None:
-    """What the run that `train.start` names has learnt from; None where it names none, or one that is gone.
+def taught(run: Run) -> Manifest:
+    """What the weights that a run begins with have learnt from: in the run that `train.start` names, and before.
 
-    Raises InputError for a manifest that cannot be read.
+    Nothing where it names none, or one that is gone and of which nothing was kept. Raises InputError for a manifest
+    that cannot be read.
     """
+    kept = run.folder / TAUGHT
+    if kept.is_file():
+        return Manifest.read(kept)
+    return _learnt(run.recipe, set())
+
+
+def _learnt(recipe: Recipe, known: set[Path]) -> Manifest:
     if recipe.train.start is None:
-        return None
-    path = Path(recipe.train.start) / "manifest-train.jsonl"
-    return Manifest.read(path) if path.is_file() else None
+        return Manifest()
+    folder = Path(recipe.train.start).expanduser().resolve()
+    path = folder / "manifest-train.jsonl"
+    if not path.is_file() or folder in known:
+        return Manifest()
+    run = Run.open(folder)
+    before = Manifest.read(run.folder / TAUGHT) if (run.folder / TAUGHT).is_file() else None
+    learnt = Manifest.read(path) + (before if before is not None else _learnt(run.recipe, known | {folder}))
+    return Manifest(tuple(dict.fromkeys(learnt)))
 
 
 def keep(run: Run) -> None:
-    """Copy the weights that the run begins with into it, unless they are there. Raises as `find`."""
+    """Copy the weights that the run begins with into it, and what they learnt from, unless they are there.
+
+    Raises as `find` and `taught`.
+    """
     if not (run.folder / NAME).is_file() and (path := find(run.recipe)) is not None:
+        taught(run).write(run.folder / TAUGHT)
         write_bytes(run.folder / NAME, path.read_bytes())
 
 

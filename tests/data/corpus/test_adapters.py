@@ -12,10 +12,12 @@ import pytest
 import soundfile
 
 from wakewright.core.errors import AudioError, InputError
-from wakewright.core.manifest import Clip, Manifest, split_by_speaker
+from wakewright.core.manifest import Clip, Manifest
+from wakewright.core.recipe import Recipe
 from wakewright.data.corpus import CORPORA, named
 from wakewright.data.corpus.clips import manifest_of
 from wakewright.data.corpus.unpack import unpack
+from wakewright.data.splits import apart
 
 
 def sound(seconds: float = 0.5, rate: int = 16_000, form: str = "WAV", channels: int = 1) -> bytes:
@@ -77,7 +79,8 @@ def test_librispeech(tmp_path: Path) -> None:
         "LibriSpeech/dev-clean/84/121550/84-121550-0000.flac": ("speech", "84", "another book"),
     }
     assert clips[f"{base}/84-121123-0001.flac"].seconds == 0.75
-    train, held = split_by_speaker(clips.values(), seed=1, validation_share=0.5)
+    train, held = apart(list(clips.values()), Recipe(phrase="hey katya"))
+    assert held.clips
     assert not {c.speaker for c in train} & {c.speaker for c in held}
 
 

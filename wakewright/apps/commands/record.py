@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -73,7 +74,7 @@ def record(
             if any(collection.taken(name) for name in people):
                 collection.write_list()
     have = ", ".join(f"{len(collection.taken(name))} of {name}" for name in people)
-    typer.echo(f'{folder}: {have}. Train with: wakewright train "{phrase}" --audio {folder}')
+    typer.echo(f'{folder}: {have}. Train with: wakewright train "{phrase}" --audio {shlex.quote(str(folder))}')
 
 
 def _cut(collection: Collection, person: str, sound: Samples, name: str) -> None:
@@ -93,7 +94,8 @@ def _cut(collection: Collection, person: str, sound: Samples, name: str) -> None
             do="say the phrase once every two seconds, near the microphone, in a quiet room",
         )
     kept = [collection.keep(person, take.samples) for take in usable]
-    typer.echo(f"{person}: {sum(path is not None for path in kept)} takes kept, {kept.count(None)} there already")
+    new = len(kept) - kept.count(None)
+    typer.echo(f"{person}: {new} take{'' if new == 1 else 's'} kept, {kept.count(None)} there already")
 
 
 def _live(
