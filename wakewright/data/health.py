@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wakewright.core.audio import printable
 from wakewright.core.engine import map_processes
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.progress import Progress
@@ -70,8 +71,8 @@ class Health:
 
     @property
     def clips(self) -> int:
-        """Clips looked at."""
-        return sum(a.clips for a in self.amounts)
+        """Clips looked at, those that cannot be read among them."""
+        return sum(a.clips for a in self.amounts) + self.counts().get("unreadable", 0)
 
     def counts(self) -> dict[Fault, int]:
         """Findings by fault, in the order of faults.MEANING; only those there are."""
@@ -112,7 +113,7 @@ def check(
         for clip in part.clips:
             result = results[clip.path]
             if isinstance(result, Unreadable):
-                found.append(Finding("unreadable", clip.path, part.name, result.got))
+                found.append(Finding("unreadable", printable(clip.path), part.name, result.got))
             else:
                 members.append(_Member(clip, part.name, result))
     alone = [list(faults.of_clip(m.clip, m.part, m.reading)) for m in members]
