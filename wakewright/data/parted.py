@@ -72,7 +72,7 @@ def earlier(run: Run, datasets: Collection[str]) -> Earlier:
     """The part of each unit as an earlier run of the phrase left it, else one of any phrase. Raises RunError."""
     found = {source: dict(units) for source, units in read(everywhere(), run.recipe, datasets).items()}
     for source, units in read(beside(run), run.recipe, datasets).items():
-        found[source] = found.get(source, {}) | units
+        found[source] = {**found.get(source, {}), **units}
     return found
 
 
