@@ -7,8 +7,18 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 
-from wakewright.evaluate.chance import Chance, each_level, joint_level, of_differences, of_rates, of_shares
+from wakewright.evaluate.chance import (
+    Chance,
+    each_level,
+    joint_level,
+    of_differences,
+    of_outlier,
+    of_rates,
+    of_shares,
+    student_tail,
+)
 
 
 def by_hand(differences: list[int], scatter: float = 1.0) -> float:
@@ -18,6 +28,21 @@ def by_hand(differences: list[int], scatter: float = 1.0) -> float:
     return sum(sum(s * abs(d) for s, d in zip(one, differences, strict=True)) >= found - 1e-9 for one in signs) / len(
         signs
     )
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 10, 19, 300])
+def test_student_s_distribution_is_that_of_the_tables(freedom: int) -> None:
+    for t in (-2.0, 0.0, 0.3, 2.5, 8.0):
+        assert student_tail(t, freedom) == pytest.approx(float(scipy.stats.t.sf(t, freedom)), abs=1e-12)
+
+
+def test_a_change_is_as_likely_as_the_others_scatter() -> None:
+    rng = np.random.default_rng(3)
+    drawn = [of_outlier(float(rng.normal()), 1, rng.normal(size=11).tolist()) for _ in range(4000)]
+    assert 0.03 < np.mean(np.asarray(drawn) < 0.04) < 0.05
+    assert of_outlier(0.1, 1, [0.0] * 12) == 0.0
+    assert of_outlier(0.0, 1, [0.0] * 12) == 1.0
+    assert of_outlier(0.1, 3, [0.1, -0.1]) < of_outlier(0.1, 1, [0.1, -0.1])
 
 
 @pytest.mark.parametrize("scatter", [1.0, 1.7])

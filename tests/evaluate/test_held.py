@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from wakewright.evaluate import chance
 from wakewright.evaluate.held import (
     ACCEPTED,
     FEWEST_UNITS,
@@ -26,7 +27,6 @@ from wakewright.evaluate.held import (
     of_tries,
     same_sources,
     same_words,
-    scatter,
     unpaired,
 )
 from wakewright.evaluate.intervals import share_interval
@@ -69,8 +69,7 @@ def worse(old: Outcomes, new: Outcomes) -> list[str]:
 
 
 def test_chance_keeps_a_twin_out_in_one_of_twenty_at_most_and_before_in_many_more() -> None:
-    in_all = MISSED + ACCEPTED + GROUPED
-    assert in_all == pytest.approx(0.05)
+    assert pytest.approx(0.05) == MISSED + ACCEPTED + 3 * GROUPED
     rng = np.random.default_rng(7)
     refused = before = 0
     for _ in range(100):
@@ -140,11 +139,19 @@ def test_speakers_are_the_units_where_there_are_enough_of_them() -> None:
     assert of_tries("g", "missed", few).chance == 2**-90
     assert of_tries("g", "missed", many).chance == 2**-10
     assert moves(many)["s0"] == 9
-    assert scatter(many) == pytest.approx(3.0 * 1.3), "nine words of each go the same way; of ten people it is unsure"
-    assert scatter(few) == 1.0
-    group = [Try("ann", f"{i}", 0, 1) for i in range(20)]
-    assert of_tries("ann", "missed", group, many).chance > of_tries("ann", "missed", group, few).chance == 2**-20
-    assert (of_tries("ann", "missed", group, few).lost, of_tries("ann", "missed", group, few).won) == (20, 0)
+
+
+def test_one_speaker_is_no_surer_than_the_others_let_it_be() -> None:
+    group = [Try("ann", f"{i}", 0, 1) for i in range(10)]
+    same = [Try(f"s{i % 12}", f"{i}", i % 2, i % 2) for i in range(120)]
+    restless = [Try(f"s{i % 12}", f"{i}", int(i % 12 < 6), int(i % 12 >= 6)) for i in range(120)]
+    alone, among, unsure = (of_tries("ann", "missed", group, others) for others in (same[:9], same, restless))
+    assert among.chance == chance.of_shares(0, 10, 10, 10).chance < 1e-5
+    assert alone.chance == 2**-10, "with nobody beside, as unlikely as that ten words all go one way"
+    assert unsure.chance == pytest.approx(chance.student_tail(1.0, 12)), "the others change as much, up and down"
+    assert (among.lost, among.won, among.by) == (10, 0, "words")
+    better = [dataclasses.replace(one, old=1, new=0) for one in group]
+    assert of_tries("ann", "missed", better, same).chance == 1.0
 
 
 def test_false_accepts_that_come_together_are_no_more_than_one() -> None:

@@ -274,7 +274,7 @@ def test_a_speaker_who_is_missed_now_keeps_a_run_out(tmp_path: Path, capsys: pyt
     assert main(["promote", str(fresh.folder), "--over", str(old.folder)]) == 1
     told = capsys.readouterr().out
     assert (
-        "1 compared, 1 with enough that differs to tell; worse where chance does as much at most once in 67" in told
+        "1 compared, 1 with enough that differs to tell; worse where chance does as much at most once in 200" in told
     )
     assert "clean: speaker ann: 0, then 9 of 12 missed; by chance once in 5,943" in told
     assert "not promoted: worse in clean: speaker ann (0, then 9 of 12 missed)" in told

@@ -98,6 +98,35 @@ def of_shares(old: int, new: int, total: int, later_total: int) -> Chance:
     return Chance(min(1.0, math.fsum(map(math.exp, logs[new - first :]))), math.exp(logs[-1]) if both else 1.0)
 
 
+def of_outlier(change: float, units: int, others: Sequence[float]) -> float:
+    """How likely `units` of a kind change by so much on average or more, of which `others` have changed as they did.
+
+    Were both equally good, all changes would scatter about 0, and their ratio to the scatter of the others would
+    follow Student's t ("The Probable Error of a Mean", 1908). Where nothing else has changed it is 0 for any change.
+    """
+    scatter = math.sqrt(math.fsum(one * one for one in others) / (len(others) * units))
+    if not scatter:
+        return 0.0 if change > 0 else 1.0
+    return student_tail(change / scatter, len(others))
+
+
+def student_tail(t: float, freedom: int) -> float:
+    """The chance of more than `t` in Student's distribution with a whole number of degrees of freedom.
+
+    Abramowitz and Stegun, "Handbook of Mathematical Functions", 26.7.3 and 26.7.4.
+    """
+    angle = math.atan(abs(t) / math.sqrt(freedom))
+    odd = freedom % 2
+    term, total = (math.cos(angle) if odd else 1.0), 0.0
+    for power in range(2 + odd, freedom + 1, 2):
+        total += term
+        term *= (power - 1) / power * math.cos(angle) ** 2
+    within = math.sin(angle) * total
+    if odd:
+        within = 2 / math.pi * (angle + within)
+    return 0.5 * (1 - within) if t >= 0 else 0.5 * (1 + within)
+
+
 def of_rates(old: int, new: int, hours: float, later_hours: float) -> Chance:
     """`old` events in so many hours, then `new` ones, which are independent of them or go up and down with them."""
     both, part = old + new, later_hours / (hours + later_hours)
