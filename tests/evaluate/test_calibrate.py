@@ -91,16 +91,16 @@ def test_the_tail_lies_never_below_the_highest_peak() -> None:
 def test_two_minutes_are_not_stretched_to_an_hour() -> None:
     rng = np.random.default_rng(5)
     short = negatives(logistic_peaks(rng, 0.03), 0.03)
-    asked = calibrate(trials(0.9), short, fa_per_hour=0.5)
-    reachable = calibrate(trials(0.9), short, fa_per_hour=1.0 / (REACH * 0.03))
+    asked = calibrate(trials(0.99999), short, fa_per_hour=0.5)
+    reachable = calibrate(trials(0.99999), short, fa_per_hour=1.0 / (REACH * 0.03))
     assert asked.threshold == reachable.threshold
     assert any("tells nothing of rates below 6.7 per hour" in note for note in asked.notes)
     assert not any("tells nothing" in note for note in reachable.notes)
 
 
 def test_a_threshold_that_misses_most_words_is_told_with_one_to_try_instead() -> None:
-    """A quick training: half a minute of sound without the word, and words that score above all of it."""
-    little = negatives(np.linspace(0.05, 0.482, 12), 0.007)
+    """Words that score above all that half an hour holds, of a model that seldom says more."""
+    little = negatives(np.linspace(0.05, 0.482, 12), 0.45)
     found = calibrate(trials(0.4, *[0.7] * 9), little, fa_per_hour=0.5)
     assert (found.method, found.frr_expected) == ("tail", 1.0)
     assert (
@@ -109,6 +109,23 @@ def test_a_threshold_that_misses_most_words_is_told_with_one_to_try_instead() ->
     )
     for others in (trials(0.4, 0.7, *[0.999] * 9), trials(*[0.3] * 10), []):  # few missed; no better below; no words
         assert not any("validation words" in note for note in calibrate(others, little).notes)
+
+
+def test_half_a_minute_costs_no_more_than_a_quarter_of_the_words() -> None:
+    """A quick training: what so little sound tells of rates is not worth a threshold that hears nothing."""
+    little = negatives(np.linspace(0.05, 0.482, 12), 0.007)
+    words = trials(0.4, *np.linspace(0.6, 0.75, 11).tolist())
+    found = calibrate(words, little, fa_per_hour=0.5)
+    assert (found.method, found.threshold, found.frr_expected) == ("tail", pytest.approx(0.63), 0.25)
+    assert found.fa_per_hour_expected > 30
+    assert found.fa_per_hour_low < found.fa_per_hour_expected < found.fa_per_hour_high
+    assert any(
+        "There 12 of 12 validation words would be missed: it was set lower, where 3 are: expect" in note
+        for note in found.notes
+    )
+    assert calibrate(words, little, fa_per_hour=1.0 / (REACH * 0.007)).threshold > 0.8, "a rate within reach is kept"
+    assert calibrate([], little).threshold > 0.8
+    assert calibrate(trials(*[0.3] * 9), little).threshold == pytest.approx(0.482), "not below what was heard"
 
 
 def test_too_few_peaks_for_a_tail_say_so() -> None:

@@ -2,7 +2,8 @@
 
 `fa_per_hour`: the lowest threshold whose false accepts per hour meet the target. When the validation audio is too
 short for the target to allow even one false accept, counting cannot tell (the highest of 20 minutes says nothing
-about 0.5 per hour), and the tail of the peaks is extrapolated instead; see `tail_level`.
+about 0.5 per hour), and the tail of the peaks is extrapolated instead; see `tail_level`. Where even that does not
+reach so far, no more than GIVEN_UP of the words are missed for it.
 
 `far_frr`: the minimum of 2 * FAR + FRR over 100 thresholds, FAR being the share of two-second windows that pass.
 """
@@ -26,6 +27,9 @@ MIN_TAIL_PEAKS = 8
 REACH = 5.0
 """The tail is followed to one event in this many times the hours heard, no further: beyond, the error of the scale,
 multiplied by the distance, would put the threshold where nothing is heard at all."""
+GIVEN_UP = 0.25
+"""Share of the validation words that may be missed for a rate which so little sound can tell nothing of: a threshold
+that hears nothing keeps any rate, and is of no use."""
 SYNTHETIC_ALONE = "The threshold was set on synthetic sound alone: it has never heard a real voice."
 Z = 1.959964
 """Two-sided 95 % of the normal distribution."""
@@ -197,7 +201,8 @@ def _from_tail(
 ) -> Calibration:
     """The calibration by extrapolation to the rate `lowest`, never below the highest peak seen."""
     seen = float(just_above(negatives.heights[-1]))
-    threshold = min(max(expit(tail.level), seen), 1.0)
+    careful = min(max(expit(tail.level), seen), 1.0)
+    threshold = careful if lowest <= fa_per_hour else min(careful, max(seen, _heard_by_most(trials)))
     level = float(logit(np.asarray(threshold)))
     low, high = tail.rate_interval(level)
     notes = [
@@ -210,7 +215,12 @@ def _from_tail(
             f"So little tells nothing of rates below {lowest:.2g} per hour: the threshold was set for that, and "
             "false accepts may be more frequent than asked for. More audio would help."
         )
-    if expit(tail.level) > 0.999 or seen > 1.0:
+    if threshold < careful:
+        notes.append(
+            f"There {_missed(trials, careful)} of {len(trials)} validation words would be missed: it was set lower, "
+            f"where {_missed(trials, threshold)} are: expect {tail.rate(level):.2g} false accepts per hour of speech."
+        )
+    if threshold > 0.999 or seen > 1.0:
         notes.append("It lies at the very end of the scores: the phrase may be missed often. More audio would help.")
     notes += _far_too_careful(trials, threshold, seen)
     return Calibration(
@@ -229,10 +239,20 @@ def _from_tail(
     )
 
 
+def _heard_by_most(trials: Sequence[Trial]) -> float:
+    """The highest threshold that misses GIVEN_UP of the words; 1 where there are none."""
+    peaks = np.sort([trial.peak for trial in trials])
+    return float(peaks[int(GIVEN_UP * len(peaks))]) if len(peaks) else 1.0
+
+
+def _missed(trials: Sequence[Trial], threshold: float) -> int:
+    return sum(trial.missed(threshold) for trial in trials)
+
+
 def _far_too_careful(trials: Sequence[Trial], threshold: float, seen: float) -> list[str]:
     """What misses most words though a threshold just above all other sound, `seen`, would not: the one to try."""
     lower = math.ceil(100 * seen) / 100
-    missed, fewer = (sum(trial.peak < level for trial in trials) for level in (threshold, lower))
+    missed, fewer = _missed(trials, threshold), _missed(trials, lower)
     if lower >= threshold or 2 * missed <= len(trials) or 2 * fewer > missed:
         return []
     return [
