@@ -61,13 +61,13 @@ def planned(
 
 @pytest.mark.parametrize(
     ("settings", "key"),
-    [(Augment(rooms=2), "b1bcb4972ee98d85"), (parts.mild(Augment(rooms=2)), "d0496aa098b1e9fb")],
+    [(Augment(rooms=2), "49c2139ec80d3a34"), (parts.mild(Augment(rooms=2)), "d613f0230a927b3e")],
     ids=["training", "mild"],
 )
 def test_a_recipe_that_switches_nothing_on_draws_what_it_drew_before_there_was_any_of_it(
     settings: Augment, key: str
 ) -> None:
-    """The keys were recorded from the version before; everything that was drawn, and every setting, is in them."""
+    """Those of the version before, but for the store's VERSION: all that was drawn, and every setting, is in them."""
     assert key_of(*planned(settings, backgrounds=())) == key
 
 
