@@ -120,7 +120,7 @@ def test_half_a_minute_costs_no_more_than_a_quarter_of_the_words() -> None:
     assert found.fa_per_hour_expected > 30
     assert found.fa_per_hour_low < found.fa_per_hour_expected < found.fa_per_hour_high
     assert any(
-        "There 12 of 12 validation words would be missed: it was set lower, where 3 are: expect" in note
+        "There 12 of 12 validation words would be missed: it was set lower, where 3 are: expect some " in note
         for note in found.notes
     )
     assert calibrate(words, little, fa_per_hour=1.0 / (REACH * 0.007)).threshold > 0.8, "a rate within reach is kept"

@@ -218,7 +218,7 @@ def _from_tail(
     if threshold < careful:
         notes.append(
             f"There {_missed(trials, careful)} of {len(trials)} validation words would be missed: it was set lower, "
-            f"where {_missed(trials, threshold)} are: expect {tail.rate(level):.2g} false accepts per hour of speech."
+            f"where {_missed(trials, threshold)} are: expect some {tail.rate(level):.0f} false accepts per hour."
         )
     if threshold > 0.999 or seen > 1.0:
         notes.append("It lies at the very end of the scores: the phrase may be missed often. More audio would help.")
