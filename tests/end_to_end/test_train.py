@@ -265,7 +265,7 @@ def test_a_sentry_and_a_judge_are_put_together_and_measured(
     chosen = load_recipe(pair).cascade
     assert chosen is not None
     assert Path(chosen.judge or "") == run.folder.resolve()
-    assert (chosen.trigger, f"{chosen.confirm:.3f}") == (float(marked[0]), marked[3])
+    assert (chosen.trigger, chosen.confirm) == (float(marked[0]), pytest.approx(float(marked[3]), abs=0.00051))
     assert main(["listen", str(pair), "--wav", str(tmp_path / "positive"), "--json"]) == 0
     assert main([*words[:3], "--calls", "1", "--out", str(pair)]) == 2 or min(calls) <= 1
     capsys.readouterr()
@@ -325,7 +325,9 @@ def test_openwakewords_runtime_fires_where_our_model_does(run: Run, tmp_path: Pa
     clips = [load(path) for path in sorted((run.samples_dir / "positive").iterdir())]
     sound = np.concatenate([hiss, hiss, *(part for clip in clips for part in (clip, hiss))])
     scores = OnnxNetwork(run.onnx_path, 1, 96, "speech_embedding")(SpeechEmbedding().push(sound))
-    threshold = float(np.quantile(scores, 0.8))  # so short a training has a threshold that few clips reach
+    # so short a training has a threshold that few clips reach; where scores are farthest apart, none hovers about it
+    near = np.sort(scores)[int(0.75 * len(scores)) : int(0.85 * len(scores))]
+    threshold = float(near[np.argmax(np.diff(near))] + near[np.argmax(np.diff(near)) + 1]) / 2
     openwakeword.write(registry.load(run.model_path), threshold, *files[:2])
     ours = scores >= threshold
     peer = package.OpenWakeWord.from_model(tmp_path / "hey_katya.tflite")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -69,7 +70,7 @@ def _text(runs: tuple[Run, Run], chosen: Pairing, asking: Settings) -> str:
                     "sentry": sentry,
                     "judge": judge,
                     "trigger": chosen.trigger,
-                    "confirm": round(chosen.confirm, 4),
+                    "confirm": math.ceil(1e6 * chosen.confirm) / 1e6,  # never below what was chosen
                 },
             }
         )
