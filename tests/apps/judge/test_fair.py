@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import NoReturn, cast
 
 import pytest
+from starlette.websockets import WebSocket
 
 from tests.apps.judge.dialling import HANDSHAKE, HEAD, Judge, answer_from, read, refusal_in, wait_for
 from wakewright.apps.judge import connection
 from wakewright.apps.judge.bench import Bench
-from wakewright.apps.judge.fair import Lines, Places, gives_way
+from wakewright.apps.judge.fair import Lines, Place, Places, gives_way
 from wakewright.apps.judge.intake import Intake
 from wakewright.apps.judge.limits import Limits
 from wakewright.apps.judge.refusal import Refusal
 from wakewright.apps.judge.server import Court
+from wakewright.apps.judge.stream import _messages
 
 
 def test_who_holds_most_gives_way_to_who_would_hold_less() -> None:
@@ -173,6 +178,69 @@ def test_what_a_thread_unpacks_is_not_sent_away() -> None:
         with pytest.raises(Refusal):
             quiet.add(bytes(10))
         assert intake.held == 100
+
+
+class Silent:
+    """A stream that nothing comes from."""
+
+    async def receive(self) -> NoReturn:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+
+async def at_once_with_the_end_of(wait: Awaitable[object], asks: Callable[[], object]) -> tuple[object, object]:
+    """What becomes of one that waits 10 ms and one that asks in the very turn of the loop in which these are over."""
+    waiting = asyncio.ensure_future(wait)
+    await asyncio.sleep(0)
+    asked: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+
+    def ask() -> None:
+        try:
+            asked.set_result(asks())
+        except BaseException as error:
+            asked.set_exception(error)
+
+    asyncio.get_running_loop().call_later(0.02, ask)
+    time.sleep(0.05)
+    return await asyncio.gather(waiting, asked, return_exceptions=True)
+
+
+def test_a_body_whose_time_is_up_makes_room_as_any_other() -> None:
+    async def story() -> None:
+        intake = Intake(100)
+        with intake.body("flood") as old, intake.body("flood") as new, intake.body("quiet") as quiet:
+            old.add(bytes(50))
+
+            async def late() -> None:
+                async with new.patience(0.01):
+                    new.add(bytes(50))
+                    await asyncio.Event().wait()
+
+            slow, asked = await at_once_with_the_end_of(late(), lambda: quiet.add(bytes(30)))
+            assert isinstance(slow, Refusal)
+            assert slow.status == 429
+            assert asked is None
+            assert intake.held == 80
+
+    asyncio.run(story())
+
+
+def test_a_stream_whose_time_is_up_gives_its_place_as_any_other() -> None:
+    async def story() -> None:
+        places = Places(2)
+        with places.place("flood"), places.place("flood") as newest, contextlib.ExitStack() as stack:
+
+            async def silent() -> None:
+                async for _ in _messages(cast(WebSocket, Silent()), 0.01, newest):
+                    raise AssertionError("it is silent")
+
+            slow, asked = await at_once_with_the_end_of(silent(), lambda: stack.enter_context(places.place("quiet")))
+            assert isinstance(slow, Refusal)
+            assert slow.status == 429
+            assert isinstance(asked, Place)
+            assert len(places) == 2
+
+    asyncio.run(story())
 
 
 def test_places_for_streams_are_shared() -> None:

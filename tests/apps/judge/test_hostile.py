@@ -189,6 +189,18 @@ def test_streams_that_break_the_rules_end(judge: Judge, content: bytes, what: by
     assert judge.refused() == {"malformed": 1}
 
 
+def test_what_breaks_the_protocol_after_its_refusal_is_not_refused_again(judge: Judge) -> None:
+    with judge.dial() as there:
+        there.sendall(HANDSHAKE.replace(b"/stream", b"/stream?rate=1") + b"\r\n")
+        got = b""
+        while b'"error"' not in got:
+            got += there.recv(4096)
+        wait_for(lambda: bool(judge.refused()))
+        there.sendall(PIECE)  # of no message
+        read(there)
+    assert judge.refused() == {"unheard": 1}
+
+
 @pytest.mark.parametrize("frame", [PING, PIECE])
 def test_frames_without_end_are_cut_off(judge: Judge, frame: bytes) -> None:
     with streaming(judge) as there:

@@ -11,6 +11,7 @@ where others can reach a Judge, it asks for keys.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
@@ -138,3 +139,9 @@ class Places:
 def lost_stream() -> Refusal:
     """For a stream whose place another client took."""
     return Refusal.share("this client has more than its share of the streams", got="another client that has fewer")
+
+
+def end_wait(limit: asyncio.Timeout) -> None:
+    """End what waits under this limit; nothing where its time is up already, which asyncio would call an error."""
+    if not limit.expired():
+        limit.reschedule(asyncio.get_running_loop().time())

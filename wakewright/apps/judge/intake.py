@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 
-from wakewright.apps.judge.fair import gives_way, takes_most
+from wakewright.apps.judge.fair import end_wait, gives_way, takes_most
 from wakewright.apps.judge.refusal import Refusal
 
 
@@ -96,7 +96,7 @@ class Body:
         """Wait no longer than this for what is done within. Raises TimeoutError, and Refusal for a body sent away."""
         try:
             async with asyncio.timeout(seconds) as limit:
-                self._interrupt = lambda: limit.reschedule(asyncio.get_running_loop().time())
+                self._interrupt = lambda: end_wait(limit)
                 try:
                     yield
                 finally:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from wakewright.apps.judge.fair import Place, lost_stream
+from wakewright.apps.judge.fair import Place, end_wait, lost_stream
 from wakewright.apps.judge.refusal import Refusal
 from wakewright.apps.judge.sound import RATES
 from wakewright.core.audio import SAMPLE_RATE
@@ -102,7 +102,7 @@ async def _messages(socket: WebSocket, idle_s: float, place: Place) -> AsyncIter
     while not place.is_lost():
         try:
             async with asyncio.timeout(idle_s) as limit:
-                place.on_loss = lambda at=limit: at.reschedule(asyncio.get_running_loop().time())
+                place.on_loss = lambda at=limit: end_wait(at)
                 try:
                     message: dict[str, Any] = dict(await socket.receive())
                 finally:

@@ -83,6 +83,7 @@ def bounded_stream(seconds: float, note_of: Note) -> type[WebSocketsSansIOProtoc
             super().handle_parser_exception()
 
         def _noted(self, what: str, do: str) -> None:
-            self.note(Refusal(400, what, got="a stream", do=do), self.address())
+            if not self.close_sent:  # else it was refused before, and is counted
+                self.note(Refusal(400, what, got="a stream", do=do), self.address())
 
     return Stream
