@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import struct
 import time
@@ -271,6 +272,18 @@ def test_only_what_was_kept_makes_room(tmp_path: Path, noise: Samples) -> None:
         assert 0 < sum(path.stat().st_size for path in kept) <= most
         assert max(kept).suffix == ".wav"
     assert mine.exists()
+
+
+def test_a_folder_that_cannot_be_written_is_told_and_costs_no_verdict(tmp_path: Path, noise: Samples) -> None:
+    folder = tmp_path / "kept"
+    keeper = Keeper(folder, 10**6)
+    verdict = Verdict("hey katya", False, 0.1, 0.5, 1.0)
+    assert keeper.keep(noise, verdict, "model") is None
+    shutil.rmtree(folder)
+    folder.write_bytes(b"")
+    told = keeper.keep(noise, verdict, "model")
+    assert told is not None
+    assert str(folder) in told
 
 
 def test_a_judge_that_is_attacked_still_answers(exported: dict[str, Path], noise: Samples) -> None:

@@ -33,7 +33,7 @@ class Keeper:
         self._total = sum(size for _, size in self._files)
 
     def keep(self, samples: Samples, verdict: Verdict, model: str) -> str | None:
-        """Keep this clip; gives a line for the log when the disk is full. Nothing of the request names the file."""
+        """Keep this clip; gives a line for the log where it cannot be. Nothing of the request names the file."""
         now = datetime.datetime.now(datetime.UTC)
         about = {
             "time": now.isoformat(timespec="milliseconds"),
@@ -45,17 +45,23 @@ class Keeper:
         }
         with self._lock:
             stem = self._folder / f"{now:%Y%m%dT%H%M%S.%f}-{next(self._number):06d}"
-            sound, verdict_file = stem.with_name(stem.name + ".wav"), stem.with_name(stem.name + ".json")
             try:
-                write_bytes(verdict_file, json.dumps(about, ensure_ascii=False).encode())
-                self._count(verdict_file)
-                write_wav(sound, samples)
-                self._count(sound)
+                self._write(stem, json.dumps(about, ensure_ascii=False).encode(), samples)
             except DiskFull as error:
                 return error.what
-            finally:
-                self._make_room()
+            except OSError as error:  # a card that turned read-only, say: a verdict is worth more than its sound
+                return f"{self._folder} cannot be written: {error.strerror or error}"
         return None
+
+    def _write(self, stem: Path, verdict: bytes, samples: Samples) -> None:
+        sound, verdict_file = stem.with_name(stem.name + ".wav"), stem.with_name(stem.name + ".json")
+        try:
+            write_bytes(verdict_file, verdict)
+            self._count(verdict_file)
+            write_wav(sound, samples)
+            self._count(sound)
+        finally:
+            self._make_room()
 
     def _count(self, path: Path) -> None:
         size = path.stat().st_size
@@ -64,6 +70,7 @@ class Keeper:
 
     def _make_room(self) -> None:
         while self._total > self._most:
-            path, size = self._files.popleft()
+            path, size = self._files[0]
             path.unlink(missing_ok=True)
+            self._files.popleft()
             self._total -= size
