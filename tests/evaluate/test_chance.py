@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -100,3 +101,16 @@ def test_figures_that_go_together_share_one_level_and_hold_it() -> None:
 
 def test_a_level_is_none_where_nothing_could_reach_it() -> None:
     assert joint_level([{"a": 1, "b": 1}], 0.02) == 0.0
+
+
+def test_a_joint_level_of_thousands_of_words_takes_no_memory_to_speak_of() -> None:
+    """All signs at once were 1.6 GB for six thousand words that differ."""
+    rng = np.random.default_rng(0)
+    figures = [{str(i): int(v) for i, v in enumerate(rng.integers(-2, 4, 2000))} for _ in range(3)]
+    tracemalloc.start()
+    try:
+        found = joint_level(figures, 0.02)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+    assert 0.006 < found < 0.008, "a third each, as the three have nothing to do with one another"

@@ -32,6 +32,8 @@ class Chance(NamedTuple):
 
 DRAWS = 20_000
 """Choices of signs that a joint level is found from."""
+AT_ONCE = 1 << 20
+"""Signs that are held in memory: of thousands of words all of them would take gigabytes."""
 NOTHING = Chance(1.0, 1.0)
 """Where nothing differs."""
 
@@ -76,12 +78,23 @@ def joint_level(figures: Sequence[Mapping[str, int]], level: float) -> float:
     if not moved:
         return level
     units = {unit: i for i, unit in enumerate(dict.fromkeys(unit for one in moved for unit in one))}
-    signs = np.random.default_rng(0).choice(np.asarray([-1.0, 1.0]), (DRAWS, len(units)))
-    lowest = np.ones(DRAWS)
-    for one in moved:
-        above, largest = _above(one.values()), sum(map(abs, one.values()))
-        drawn = signs[:, [units[unit] for unit in one]] @ np.asarray(list(one.values()), dtype=np.float64)
-        lowest = np.minimum(lowest, above[np.rint(0.5 * (drawn + largest)).astype(np.int64)])
+    tests = [
+        (
+            _above(one.values()),
+            sum(map(abs, one.values())),
+            [units[unit] for unit in one],
+            np.asarray([*one.values()]),
+        )
+        for one in moved
+    ]
+    rng, lowest = np.random.default_rng(0), np.ones(DRAWS)
+    rows = max(1, AT_ONCE // len(units))
+    for first in range(0, DRAWS, rows):
+        signs = rng.choice(np.asarray([-1.0, 1.0]), (min(rows, DRAWS - first), len(units)))
+        part = lowest[first : first + rows]
+        for above, largest, places, values in tests:
+            drawn = signs[:, places] @ values.astype(np.float64)
+            np.minimum(part, above[np.rint(0.5 * (drawn + largest)).astype(np.int64)], out=part)
     found = np.unique(lowest)
     allowed = found[np.searchsorted(np.sort(lowest), found, side="right") <= level * DRAWS]
     return float(allowed[-1]) if allowed.size else 0.0
