@@ -166,6 +166,13 @@ def test_false_accepts_that_come_together_are_no_more_than_one() -> None:
     assert of_sources("g", burst[:5], (1.0, 1.0)).by == "events"
 
 
+def test_a_source_of_no_length_is_no_group() -> None:
+    """A recording shorter than what the model hears at once has no rate."""
+    sources = tuple(Source("speech", name, hours, 0, {"file": name}) for name, hours in (("a", 0.0), ("b", 0.5)))
+    pairs = same_sources(Outcomes((), sources), Outcomes((), sources))
+    assert [row.group for row in groups_of_sources(pairs)] == ["false accepts, file b"]
+
+
 def test_what_one_of_them_was_not_measured_on_says_nothing() -> None:
     assert unpaired("group", "missed", (0, 0), (1, 5)) is None
     assert unpaired("group", "per hour", (1, 2.0), (0, 0.0)) is None

@@ -130,6 +130,29 @@ def test_the_words_and_sources_that_got_worse_are_named_with_their_counts(
     assert {row.chance for row in back.groups if row.group == "speaker s7"} == {1.0}
 
 
+@pytest.mark.parametrize("speakers", [True, False])
+def test_a_run_that_hears_nothing_and_wakes_all_the_time_is_told_as_any_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], speakers: bool
+) -> None:
+    """Chances of so much are 0 to a float."""
+    labels = [{"speaker": f"s{i % 4}"} if speakers else {} for i in range(1200)]
+    found = [
+        Outcomes(
+            tuple(Word("clean", f"{i}.wav", worse, labels[i]) for i in range(1200)),
+            (Source("speech", "f", 1.0, 0, {"file": "f"}), Source("speech", "g", 1.0, 1200 * worse, {"file": "g"})),
+        )
+        for worse in (False, True)
+    ]
+    old, fresh = (
+        written(run_measured(tmp_path, seed, {"clean": 1}, {"speech": 1.0}), what)
+        for seed, what in zip((1, 2), found, strict=True)
+    )
+    assert main(["promote", str(fresh.folder), "--over", str(old.folder)]) == 1
+    told = " ".join(capsys.readouterr().out.split())
+    assert "not promoted: worse in clean (0, then 1200 of 1200 missed (+1200 -0)); speech (0, then 1200 in" in told
+    assert "false accepts, file g: 0, then 1200 in 1.00 h (+1200 -0); by chance less than once in 1,000,000," in told
+
+
 def test_without_the_single_words_the_counts_are_compared_and_that_is_said(tmp_path: Path) -> None:
     """Of an earlier version, of another evaluation, and of one that broke off between the two files."""
     found = many(np.random.default_rng(3), 0.1, 3.0)
@@ -188,6 +211,18 @@ def test_what_was_measured_on_other_recordings_is_not_compared(tmp_path: Path) -
         "Not compared, as measured on other recordings: own recordings: 4 words, then 6."
     )
     assert read_decision(fresh) == decision
+
+
+def test_what_a_run_learnt_before_it_began_counts_too(tmp_path: Path) -> None:
+    """Its weights come from a run that has learnt from somebody in the test part of another."""
+    ann = [Manifest((Clip(f"/r/ann/{n}.wav", "positive", 1.0, "ann", "mine", real=True),)) for n in (1, 2)]
+    words = {"own recordings, as hard as in training": 4}
+    old, fresh = (run_measured(tmp_path, seed, words, {"speech": 0.14}) for seed in (1, 2))
+    Manifest().write(fresh.folder / "manifest-train.jsonl")
+    ann[0].write(fresh.folder / "manifest-taught.jsonl")
+    ann[1].write(old.folder / "manifest-test.jsonl")
+    with pytest.raises(InputError, match="one of the runs has learnt what the other was measured on"):
+        compare(old, fresh)
 
 
 def test_runs_of_which_one_has_learnt_what_the_other_was_measured_on_are_not_compared(tmp_path: Path) -> None:

@@ -248,10 +248,12 @@ def groups_of_words(pairs: Sequence[Words]) -> list[Row]:
 
 
 def groups_of_sources(pairs: Sequence[Sources]) -> list[Row]:
-    """The false accepts by where they come from, over all kinds."""
+    """The false accepts by where they come from, over all kinds; of no length at all there is no rate."""
     found = []
     for name, members in _members([(o.silence, o.groups, n.groups) for o, n in pairs]):
         mine, inside = [pairs[i] for i in members], set(members)
+        if not all(sum(run.hours for run in side) for side in zip(*mine, strict=True)):
+            continue
         quiet = not any(old.false_accepts or new.false_accepts for old, new in mine)  # as most of many files are
         others = [] if quiet else [pair for i, pair in enumerate(pairs) if i not in inside]
         found.append(_rate(f"false accepts, {name}", mine, others))

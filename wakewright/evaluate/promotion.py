@@ -15,7 +15,7 @@ import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import TypeAdapter
 
@@ -185,11 +185,14 @@ def compare(old: Run, new: Run, *, workers: int = 0, progress: Progress | None =
 
 
 def _refuse_taught(old: Run, new: Run) -> None:
-    """Raise InputError where one run has learnt from people or recordings in the other's test part."""
+    """Raise InputError where one run has learnt from people or recordings in the other's test part.
+
+    What a run that it went on from has learnt, it has learnt too.
+    """
     found = [
         leak
         for one, other in ((new, old), (old, new))
-        for leak in leaks.find({"train": _part(one, "train"), "test": _part(other, "test")})
+        for leak in leaks.find({"train": _part(one, "train") + _part(one, "taught"), "test": _part(other, "test")})
     ]
     if found:
         raise InputError(
@@ -200,7 +203,8 @@ def _refuse_taught(old: Run, new: Run) -> None:
         )
 
 
-def _part(run: Run, part: Part) -> Manifest:
+def _part(run: Run, part: Part | Literal["taught"]) -> Manifest:
+    """Clips of a part, or those that a run's first weights had learnt from; none where there is no such file."""
     path = run.folder / f"manifest-{part}.jsonl"
     return Manifest.read(path) if path.is_file() else Manifest()
 

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from wakewright.evaluate.held import Limit, Row
     from wakewright.evaluate.promotion import Decision
 
+RAREST = 1e-9
+"""The smallest chance that is told: that of a thousand words lost is no number any more."""
+
 
 def promote(
     run: Annotated[Path, typer.Argument(metavar="NEW", help="The run that is to be used from now on.")],
@@ -131,7 +134,9 @@ def _changed(row: Row) -> str:
 
 
 def _once(chance: float) -> str:
-    """How often chance does as much: "once in 40" of 0.025."""
+    """How often chance does as much: "once in 40" of 0.025; of less than RAREST only that it is less."""
+    if chance < RAREST:
+        return f"less than once in {1 / RAREST:,.0f}"
     return "often" if chance > 0.2 else f"once in {1 / chance:,.0f}"
 
 
