@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import json
 import math
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +22,7 @@ from wakewright.core.run import Run
 from wakewright.data import parted
 from wakewright.data.splits import MANY_SPEAKERS, Earlier, Parts, apart, draw, known_as, shares, split
 
+REMOUNT_READ_ONLY = 0x21
 RECIPE = Recipe(phrase="hey katya", dataset=Dataset(manifests=("clips.jsonl",)))
 
 
@@ -148,11 +152,28 @@ def test_voices_that_had_to_be_parted_by_clip_are_not_kept(tmp_path: Path) -> No
     assert set(kept(parts, tmp_path)) == {"mine"}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"seed": 1, "source": "mine", "shares": [0.1, 0.1]})])
-def test_parts_that_cannot_be_read_are_refused(tmp_path: Path, text: str) -> None:
-    (tmp_path / parted.NAME).write_text(text + "\n", encoding="utf-8")
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"{",
+        b"[]",
+        b"\0\0",
+        b"\xff\xfe",
+        json.dumps({"seed": 1, "source": "mine", "shares": [0.1, 0.1]}).encode(),
+        json.dumps(
+            {"seed": 1, "source": "mine", "shares": [0.1, 0.1]} | {"train": None, "validation": [], "test": []}
+        ).encode(),
+    ],
+)
+def test_parts_that_cannot_be_read_are_refused(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / parted.NAME).write_bytes(text + b"\n")
     with pytest.raises(RunError, match=r"parts.jsonl, line 1, does not tell the parts of a source\n  got: .*\n  do:"):
         parted.read(tmp_path / parted.NAME, RECIPE, ())
+
+
+def test_people_may_be_named_with_what_ends_a_line_elsewhere(tmp_path: Path) -> None:
+    clips = [Clip(f"/r/{n}.wav", "positive", 1.0, f"p\u2028{n}\x85", "mine", real=True) for n in range(12)]
+    assert set(kept(split(Manifest((*clips, *voices())), RECIPE), tmp_path)["mine"]) == {c.speaker for c in clips}
 
 
 def trained(run: Run, clips: list[Clip]) -> dict[tuple[str, str], Part]:
@@ -245,6 +266,27 @@ def test_two_trainings_do_not_settle_at_once(monkeypatch: pytest.MonkeyPatch) ->
         parted.settling(),
     ):
         pass
+
+
+def test_a_place_where_nothing_can_be_kept_is_named(
+    tmp_path: Path, disk_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = disk_of("64k")
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mount(b"none", os.fsencode(disk), None, REMOUNT_READ_ONLY, None) == 0
+    (tmp_path / "file").write_bytes(b"")
+    for path, told in (
+        (tmp_path, "cannot be kept in .*\n  got: a folder"),
+        (tmp_path / "file" / "parts.jsonl", "there is no folder .*/file\n  got: .*exists"),
+        (disk / "parts.jsonl", "nothing can be written into .*\n  got: Read-only file system"),
+        (disk / "new" / "parts.jsonl", "there is no folder .*/new\n  got: Read-only file system"),
+    ):
+        monkeypatch.setenv("WAKEWRIGHT_PARTS", str(path))
+        with pytest.raises(RunError, match=f"{told}\n  do:  name a file"), parted.settling():
+            pass
+    monkeypatch.setenv("WAKEWRIGHT_PARTS", str(tmp_path / "not" / "yet" / "parts.jsonl"))
+    assert trained(phrase("hey katya", tmp_path), people("mine", 0, 3))
+    assert parted.read(parted.everywhere(), RECIPE, {"mine"})
 
 
 @settings(max_examples=60)

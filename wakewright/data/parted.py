@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from wakewright.core.errors import RunError
-from wakewright.core.files import cache_dir, write_text
+from wakewright.core.files import cache_dir, require_writable, write_text
 from wakewright.core.lock import exclusive, holder
 from wakewright.core.manifest import Manifest, Part
 from wakewright.core.recipe import Recipe
@@ -51,8 +51,9 @@ def everywhere() -> Path:
 def settling() -> Iterator[None]:
     """Hold the parts of every phrase while clips are parted, so that no other training settles the same people.
 
-    Raises RunError when another holds them for too long.
+    Raises RunError when another holds them for too long, and as `_require_usable`.
     """
+    _require_usable(everywhere())
     lock, until = everywhere().with_name(f".{everywhere().name}.lock"), time.monotonic() + PATIENCE_S
     while True:
         with exclusive(lock) as held:
@@ -66,6 +67,18 @@ def settling() -> Iterator[None]:
                 do="wait until it has ended, or name another file in WAKEWRIGHT_PARTS",
             )
         time.sleep(0.1)
+
+
+def _require_usable(path: Path) -> None:
+    """Raise RunError, DiskFull where the file could not be written in the end."""
+    do = "name a file in a folder that can be written in WAKEWRIGHT_PARTS"
+    if path.is_dir():
+        raise RunError(f"the parts of people cannot be kept in {path}", got="a folder", do=do)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RunError(f"there is no folder {path.parent}", got=error.strerror or "no reason", do=do) from error
+    require_writable(path.parent, do)
 
 
 def earlier(run: Run, datasets: Collection[str]) -> Earlier:
@@ -143,10 +156,10 @@ def _lines(path: Path) -> list[dict[str, Any]]:
     if not path.is_file():
         return []
     found = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, text in enumerate(path.read_bytes().splitlines(), 1):
         try:
-            line = json.loads(text)
-            _key(line), *(line[part] for part in get_args(Part))
+            line = json.loads(text.decode())
+            _key(line), *(sorted(line[part]) for part in get_args(Part))
         except (ValueError, TypeError, KeyError) as error:
             raise RunError(
                 f"{path}, line {number}, does not tell the parts of a source",
