@@ -21,6 +21,15 @@ def test_a_manifest_reads_back_what_it_wrote(tmp_path: Path) -> None:
     assert (clips.seconds, clips.real_seconds, len(clips.of("noise", "music"))) == (3.25, 1.25, 1)
 
 
+def test_names_may_hold_what_ends_a_line_elsewhere(tmp_path: Path) -> None:
+    clips = Manifest((Clip("a\u2028b/c\x85d.wav", "speech", 1.0, speaker="a\u2029b", real=True),))
+    clips.write(tmp_path / "m.jsonl")
+    assert Manifest.read(tmp_path / "m.jsonl") == clips
+    (tmp_path / "m.jsonl").write_bytes(b"\xff\n")
+    with pytest.raises(InputError, match="line 1, is not a clip"):
+        Manifest.read(tmp_path / "m.jsonl")
+
+
 def test_any_change_of_a_field_changes_the_fingerprint() -> None:
     clip = Clip("a.wav", "speech", 1.0)
     changed = [dataclasses.replace(clip, real=True), dataclasses.replace(clip, licence="MIT")]

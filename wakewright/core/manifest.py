@@ -88,9 +88,9 @@ class Manifest:
     def read(cls, path: Path | str) -> Manifest:
         """Read JSON Lines. Raises InputError naming the line that cannot be read."""
         clips = []
-        for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        for number, line in enumerate(Path(path).read_bytes().splitlines(), 1):  # of text also at U+2028
             try:
-                clips.append(Clip(**json.loads(line)))
+                clips.append(Clip(**json.loads(line.decode())))
             except (ValueError, TypeError) as error:
                 raise InputError(
                     f"{path}, line {number}, is not a clip", got=str(error), do="make the manifest again"
