@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
 from pathlib import Path
@@ -161,6 +162,17 @@ def test_a_shape_is_written_once_and_told_without_torch_from_then_on(
     assert told() == [*first, "True"], "a broken file is made again"
     budget.of_recipe(load_recipe(phrase="x", overrides=["model.name=tc_resnet"]))
     assert len(list((tmp_path / "budgets").iterdir())) == 2, "another shape is another budget"
+
+
+def test_where_torch_is_loaded_nothing_of_the_caller_is_kept_from_collection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(tmp_path))
+    assert "torch" in sys.modules
+    before = gc.get_freeze_count()
+    assert budget.of_recipe(load_recipe(phrase="x", layers=["esp32-s3"])) is not None
+    assert gc.get_freeze_count() == before
+    assert gc.isenabled()
 
 
 def test_other_code_is_asked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
