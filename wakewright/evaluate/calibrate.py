@@ -202,7 +202,9 @@ def _from_tail(
     """The calibration by extrapolation to the rate `lowest`, never below the highest peak seen."""
     seen = float(just_above(negatives.heights[-1]))
     careful = min(max(expit(tail.level), seen), 1.0)
-    threshold = careful if lowest <= fa_per_hour else min(careful, max(seen, _heard_by_most(trials)))
+    lower = min(careful, max(seen, _heard_by_most(trials)))
+    worth = lowest > fa_per_hour and _missed(trials, lower) < _missed(trials, careful)
+    threshold = lower if worth else careful
     level = float(logit(np.asarray(threshold)))
     low, high = tail.rate_interval(level)
     notes = [
