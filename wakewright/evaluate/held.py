@@ -1,7 +1,7 @@
 """Two runs held against each other on the same sound, figure by figure and group by group.
 
-Chance is bounded over everything together: a run that is as good as the old one is worse in any figure or group in at
-most 5 % of all comparisons. Misses get MISSED of that, false accepts and what was captured ACCEPTED, the many groups
+Chance is bounded over everything together: a run that is as good as the old one is worse in any figure or group in
+about 5 % of all comparisons. Misses get MISSED of that, false accepts and what was captured ACCEPTED, the many groups
 GROUPED. What a share of it is divided among are those that could have looked worse at all (`chance.each_level`).
 
 A unit is what may go one way or the other by chance: a speaker where there are FEWEST_UNITS of them, since what one
@@ -23,8 +23,9 @@ from wakewright.evaluate.intervals import rate_interval, share_interval
 from wakewright.evaluate.outcomes import Labels, Outcomes, Source, Word
 
 MISSED, ACCEPTED, GROUPED = 0.02, 0.015, 0.005
-"""How often chance alone may find a condition, a kind of sound or what was captured, a group worse: 5 % in all, since
-groups are found worse up to three times as often as GROUPED: some speakers change by more than a normal curve has."""
+"""How often chance alone may find a condition, a kind of sound or what was captured, a group worse. As simulated
+(benchmarks/promotion.py) it is 3 to 7 % in all: groups are found worse four to nine times as often as GROUPED, since
+some speakers change by more than a normal curve has, and false accepts never."""
 FEWEST_UNITS = 10
 """Speakers or sources from which on they are the units: fewer could not show what is clear in their words."""
 UNSURE = 3.0
