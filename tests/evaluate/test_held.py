@@ -69,7 +69,7 @@ def worse(old: Outcomes, new: Outcomes) -> list[str]:
 
 
 def test_chance_keeps_a_twin_out_in_one_of_twenty_at_most_and_before_in_many_more() -> None:
-    assert pytest.approx(0.05) == MISSED + ACCEPTED + 3 * GROUPED
+    assert MISSED + ACCEPTED + GROUPED < 0.05
     rng = np.random.default_rng(7)
     refused = before = 0
     for _ in range(100):

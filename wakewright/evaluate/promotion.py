@@ -83,7 +83,7 @@ class Unlabelled:
 
 @dataclasses.dataclass(frozen=True)
 class Limits:
-    """Where each of what is compared is worse, that chance alone finds none in 95 % of all comparisons."""
+    """Where each of what is compared is worse, that chance alone finds none in about 95 % of all comparisons."""
 
     missed: Limit
     """Of the conditions."""

@@ -52,7 +52,7 @@ def promote(
         worse = "; ".join(f"{row.group} ({_both(row)})" for row in decision.worse_rows)
         typer.echo(
             f"not promoted: worse in {worse}\n{fresh.folder / promotion.NAME}\n"
-            "a run as good as the old one is kept out by chance in at most 5 % of all comparisons; where this may be "
+            "a run as good as the old one is kept out by chance in about 5 % of all comparisons; where this may be "
             "one of them, measure both on more sound and promote again: wakewright evaluate RUN --speech DIR"
         )
         raise typer.Exit(1)
