@@ -4,8 +4,9 @@ Its eleven inverted residual blocks with the published kernels and expansions. W
 not five times, so that an output comes every 40 ms; squeeze and excitation takes the means of each frame alone,
 since a stream has no mean over time; ReLU stands where h-swish does, which a microcontroller would need three more
 operators for.
-Trained alike at width 0.5, from labels alone, one seed, it misses 42 % of "jarvis" at 1 false accept per hour where
-the published form misses 40: no difference that one training shows (-9 to +30 points; docs/lab.md, section 9).
+Trained alike at width 0.5, from labels alone, with two seeds, it misses 42 and 35 % of "jarvis" at 1 false accept per
+hour where the published form misses 40 and 30: within chance (-9 to +30 and -7 to +17 points; docs/lab.md, section
+9).
 """
 
 from __future__ import annotations
