@@ -134,7 +134,7 @@ def _words(
 
 
 def _missed(name: str, words: Heard, trials: list[Trial], threshold: float) -> Gallery:
-    return _gallery(name, "missed", words, sum(trial.peak < threshold for trial in trials))
+    return _gallery(name, "missed", words, sum(trial.missed(threshold) for trial in trials))
 
 
 def _gallery(name: str, which: Which, heard: Heard, total: int) -> Gallery:

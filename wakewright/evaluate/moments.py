@@ -99,7 +99,7 @@ def missed(stream: Stream, words: Sequence[tuple[int, int, int]], threshold: flo
     below = []
     for event, start, end in words:
         trial = cut_trial(stream.scores, stream.hop_s, start, end, first_step_s=stream.first_step_s)
-        if trial.peak < threshold:
+        if trial.missed(threshold):
             below.append((trial.peak, event, start / SAMPLE_RATE, end / SAMPLE_RATE))
     below.sort(key=lambda found: found[0])
     return [

@@ -87,7 +87,7 @@ def outcomes(
 ) -> Outcomes:
     """Of trials by condition and negatives by kind; `origins` are the labels of each kind's sources."""
     words = (
-        Word(name, trial.clip or trial.source, trial.peak < threshold, dict(trial.groups))
+        Word(name, trial.clip or trial.source, trial.missed(threshold), dict(trial.groups))
         for name, trials in conditions.items()
         for trial in trials
     )

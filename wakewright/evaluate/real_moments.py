@@ -77,7 +77,7 @@ def measure(
     words, others = real.collect(results)
     galleries = []
     if SHOWN in words:
-        count = sum(trial.peak < threshold for trial in words[SHOWN])
+        count = sum(trial.missed(threshold) for trial in words[SHOWN])
         galleries.append(gallery(SHOWN, "missed", count, below))
     count = sum(negatives.count(threshold) for negatives in others.values())
     galleries.append(gallery(", ".join(others), "accepted", count, above))

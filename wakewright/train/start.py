@@ -49,22 +49,21 @@ def taught(run: Run) -> Manifest:
     Nothing where it names none, or one that is gone and of which nothing was kept. Raises InputError for a manifest
     that cannot be read.
     """
+    return _taught(run, set())
+
+
+def _taught(run: Run, known: set[Path]) -> Manifest:
+    """`known` are the runs that were asked already."""
     kept = run.folder / TAUGHT
     if kept.is_file():
         return Manifest.read(kept)
-    return _learnt(run.recipe, set())
-
-
-def _learnt(recipe: Recipe, known: set[Path]) -> Manifest:
-    if recipe.train.start is None:
+    if run.recipe.train.start is None:
         return Manifest()
-    folder = Path(recipe.train.start).expanduser().resolve()
+    folder = Path(run.recipe.train.start).expanduser().resolve()
     path = folder / "manifest-train.jsonl"
     if not path.is_file() or folder in known:
         return Manifest()
-    run = Run.open(folder)
-    before = Manifest.read(run.folder / TAUGHT) if (run.folder / TAUGHT).is_file() else None
-    learnt = Manifest.read(path) + (before if before is not None else _learnt(run.recipe, known | {folder}))
+    learnt = Manifest.read(path) + _taught(Run.open(folder), known | {folder})
     return Manifest(tuple(dict.fromkeys(learnt)))
 
 

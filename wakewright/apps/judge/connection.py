@@ -55,7 +55,7 @@ def impatient(patience_s: float, note_of: Note) -> type[H11Protocol]:
                 return
             if self._timer is None and self.is_idle():
                 self._wait()
-            H11Protocol.data_received(self, data)
+            super().data_received(data)
             if not self.is_idle():
                 self._done_waiting()
 

@@ -17,7 +17,7 @@ Note = Callable[[Refusal, str], None]
 """Told of each refusal that nobody else is told of, and of the address that it went to."""
 
 
-class Bounded(asyncio.BaseProtocol):
+class Bounded(asyncio.Protocol):
     """A protocol of uvicorn's with these limits; the class beside it is what reads and writes."""
 
     transport: asyncio.Transport
@@ -48,10 +48,6 @@ class Bounded(asyncio.BaseProtocol):
         self.data_received(bytes(memoryview(self._came)[:nbytes]))
         if self.transport.get_write_buffer_size() > UNREAD_BYTES:
             self._give_up_on_reader()
-
-    def data_received(self, data: bytes) -> None:
-        """What the class beside makes of them."""
-        raise NotImplementedError
 
     def resume_writing(self) -> None:
         """The client has read on."""

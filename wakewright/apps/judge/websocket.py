@@ -41,9 +41,6 @@ def bounded_stream(seconds: float, note_of: Note) -> type[WebSocketsSansIOProtoc
             self.end()
             super().connection_lost(exc)
 
-        def data_received(self, data: bytes) -> None:
-            WebSocketsSansIOProtocol.data_received(self, data)
-
         def handle_events(self) -> None:
             now = self.loop.time()
             left = min(FRAMES_AT_ONCE, self._frames_left + (now - self._counted_at) * FRAMES_PER_SECOND)
