@@ -20,7 +20,7 @@ import json
 import os
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args
 
@@ -101,8 +101,12 @@ def read(path: Path, recipe: Recipe, datasets: Collection[str]) -> Earlier:
 
     `datasets` are the sources with shares of their own. Raises RunError for a file that cannot be read.
     """
+    return _told(_lines(path), recipe, datasets)
+
+
+def _told(lines: Iterable[dict[str, Any]], recipe: Recipe, datasets: Collection[str]) -> Earlier:
     found: dict[str, dict[str, Part]] = defaultdict(dict)
-    for line in _lines(path):
+    for line in lines:
         if _key(line) == _key_of(line["source"], recipe, datasets):
             for part in get_args(Part):
                 found[line["source"]] |= dict.fromkeys(line[part], part)
@@ -124,7 +128,7 @@ def write(path: Path, recipe: Recipe, datasets: Collection[str], parts: Parts, *
             if not clip.part and clip.kind not in ("rir", "hard_negative"):
                 held[clip.source][known_as(clip) if shared else unit(clip)[1]].add(part)
     lines = {_key(line): line for line in _lines(path)}
-    before = read(path, recipe, datasets)
+    before = _told(lines.values(), recipe, datasets)
     for source, units in held.items():
         if shared or all(len(at) == 1 for at in units.values()):
             fresh: dict[str, Part] = {name: min(at, key=NEED.index) for name, at in units.items()}
