@@ -17,8 +17,12 @@ from wakewright.core.errors import AudioError
 
 BLOCK_S = 0.08
 """Sound is read in pieces of this length."""
-PCM, EXTENSIBLE = 1, 0xFFFE
-"""Format tags of a WAV file whose samples are plain integers, or tell further on what they are."""
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+"""Format tags of a WAV file whose samples are plain integers, plain floats, or tell further on what they are."""
+LOWEST_RATE, HIGHEST_RATE = 4000, 384_000
+"""Hz. A header may name any rate; at a few Hz each sample would become thousands."""
+FOREIGN = {b"fLaC": "FLAC", b"OggS": "Ogg", b"FORM": "AIFF", b"RF64": "RF64", b"RIFX": "RIFX", b"caff": "CAF"}
+"""Files by their first four bytes, which as raw samples would be noise."""
 OWN_SIZE = 8
 """Bytes of a chunk's name and size."""
 
@@ -45,12 +49,41 @@ class Resampler:
         return np.asarray(self._stream.resample_chunk(np.ascontiguousarray(mono), last=last), np.float32)
 
 
-def read_raw(stream: Source, rate: int = SAMPLE_RATE, channels: int = 1, begun: bytes = b"") -> Iterator[Samples]:
-    """(n,) 16 kHz pieces of signed 16-bit little-endian samples, channels interleaved, as they come.
+Kind = tuple[int, int]
+"""Of plain samples: the format tag, PCM or FLOAT, and bytes per sample."""
+RAW: Kind = (PCM, 2)
+SCALES: dict[Kind, tuple[str, float, float]] = {
+    (PCM, 1): ("u1", 128.0, 128.0),
+    RAW: ("<i2", 0.0, 32768.0),
+    (PCM, 3): ("u1", 0.0, 2147483648.0),
+    (PCM, 4): ("<i4", 0.0, 2147483648.0),
+    (FLOAT, 4): ("<f4", 0.0, 1.0),
+    (FLOAT, 8): ("<f8", 0.0, 1.0),
+}
+"""By kind: type of a number, offset and full scale."""
 
-    `begun` was read already. Half a sample at the end is dropped.
+
+def _decoded(raw: bytes, kind: Kind) -> NDArray[np.float32]:
+    """(n,) whole samples. Raises AudioError for floats that are none."""
+    name, offset, full = SCALES[kind]
+    values = np.frombuffer(raw, name)
+    if kind == (PCM, 3):  # numpy has no such numbers: these are the upper three bytes of one of four
+        wide = np.zeros((len(values) // 3, 4), np.uint8)
+        wide[:, 1:] = values.reshape(-1, 3)
+        values = wide.view("<i4")[:, 0]
+    if kind[0] == FLOAT and not np.isfinite(values).all():
+        raise _unreadable("values that are NaN or infinite")
+    return (values.astype(np.float32) - np.float32(offset)) / np.float32(full)
+
+
+def read_raw(
+    stream: Source, rate: int = SAMPLE_RATE, channels: int = 1, begun: bytes = b"", kind: Kind = RAW
+) -> Iterator[Samples]:
+    """(n,) 16 kHz pieces of little-endian samples, signed 16-bit unless of another `kind`, as they come.
+
+    Channels are interleaved. `begun` was read already. Half a sample at the end is dropped.
     """
-    resampler, frame = Resampler(rate), 2 * channels
+    resampler, frame = Resampler(rate), kind[1] * channels
     size = max(1, round(rate * BLOCK_S)) * frame
     rest, ended = begun, False
     while not ended:
@@ -58,7 +91,7 @@ def read_raw(stream: Source, rate: int = SAMPLE_RATE, channels: int = 1, begun: 
         ended = not more
         rest += more
         whole = len(rest) // frame * frame
-        values = np.frombuffer(rest[:whole], "<i2").astype(np.float32) / np.float32(32768)
+        values = _decoded(rest[:whole], kind)
         rest = rest[whole:]
         piece = resampler.push(values.reshape(-1, channels) if channels > 1 else values, last=ended)
         if len(piece):
@@ -68,10 +101,16 @@ def read_raw(stream: Source, rate: int = SAMPLE_RATE, channels: int = 1, begun: 
 def read_pipe(stream: Source, rate: int = SAMPLE_RATE) -> Iterator[Samples]:
     """(n,) 16 kHz pieces of what a pipe brings: a WAV file, or raw 16-bit mono samples at `rate`, as they come.
 
-    16-bit WAV is heard while it comes; another kind is read to its end first. Raises AudioError for a WAV that is
-    cut off or cannot be read.
+    WAV of whole numbers or floats is heard while it comes; another kind is read to its end first. Raises AudioError
+    for a WAV that is cut off or cannot be read, and for files of other formats.
     """
     begun = stream.read(4)
+    if (name := FOREIGN.get(begun, "MP3" if begun[:3] == b"ID3" else None)) is not None:
+        raise AudioError(
+            f"what comes on standard input is {name}",
+            got="neither WAV nor raw samples",
+            do="name the file with --wav, or send 16-bit WAV",
+        )
     if begun != b"RIFF":
         yield from read_raw(stream, rate, begun=begun)
         return
@@ -91,15 +130,19 @@ def read_pipe(stream: Source, rate: int = SAMPLE_RATE) -> Iterator[Samples]:
             layout = content
     if layout is None or len(layout) < 16:
         raise _unreadable("a header that does not tell its format")
-    tag, channels, own_rate, _, _, bits = struct.unpack("<HHIIHH", layout[:16])
+    tag, channels, own_rate, _, block, bits = struct.unpack("<HHIIHH", layout[:16])
     if tag == EXTENSIBLE and len(layout) >= 26:
         tag = struct.unpack("<H", layout[24:26])[0]
-    if tag == PCM and bits == 16 and channels and own_rate:
-        sound = _Counted(stream, size if 0 < size < UNKNOWN_BYTES else None)
-        yield from read_raw(sound, own_rate, channels)
+    if not LOWEST_RATE <= own_rate <= HIGHEST_RATE:
+        raise _unreadable(f"{own_rate} Hz")
+    sound, kind = _Counted(stream, size if 0 < size < UNKNOWN_BYTES else None), (tag, bits // 8)
+    if kind in SCALES and bits % 8 == 0 and channels and block in (0, channels * kind[1]):
+        yield from read_raw(sound, own_rate, channels, kind=kind)
         sound.refuse_cut_off()
         return
-    yield from _whole(head + stream.read())
+    rest = stream.read()
+    sound.count(rest)
+    yield from _whole(head + rest)
 
 
 def _what_is_there(stream: Source, size: int) -> bytes:
@@ -120,6 +163,11 @@ class _Counted:
         found = _what_is_there(self._stream, wanted) if wanted else b""
         self._read += len(found)
         return found
+
+    def count(self, rest: bytes) -> None:
+        """All there was, which somebody else has read. Raises AudioError when it is less than was promised."""
+        self._read += len(rest)
+        self.refuse_cut_off()
 
     def refuse_cut_off(self) -> None:
         """Raise AudioError when there was less than the header promised."""
