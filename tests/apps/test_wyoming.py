@@ -25,11 +25,12 @@ from wyoming.error import Error
 from wyoming.event import Event
 from wyoming.info import Describe, Info
 from wyoming.ping import Ping, Pong
+from wyoming.server import AsyncTcpServer
 from wyoming.wake import Detect, Detection, NotDetected
 
 from wakewright import Detector
 from wakewright.apps.cli import main
-from wakewright.apps.satellites import decode
+from wakewright.apps.satellites import Satellite, Service, decode
 from wakewright.core.audio import Samples, load
 from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Cascade as Settings
@@ -267,6 +268,89 @@ def test_what_is_no_wyoming_ends_that_connection_alone(port: int, sound: Samples
             while connection.recv(4096):
                 pass
     assert asyncio.run(heard(port, sound, 1, ["hey_katya"]))
+
+
+@pytest.mark.parametrize(
+    "layout", [(10**30, 2, 1), (1, 2, 1), ("x", 2, 1), (16000.5, 2, 1), (16000, 2, 0), (16000, 3, 1), (16000, 2.0, 1)]
+)
+def test_a_start_of_sound_that_cannot_be_is_refused_and_stops_no_other(port: int, layout: tuple[Any, ...]) -> None:
+    """A resampler of such a rate would never return, or give gigabytes."""
+
+    async def talk() -> tuple[Event, Event | None]:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            await client.write_event(AudioStart(*layout).event())
+            return (await answers(client))[0], await asyncio.wait_for(client.read_event(), 20)
+
+    told, after = asyncio.run(talk())
+    assert Error.from_event(told).code == "bad-audio"
+    assert after is None
+    assert NotDetected.is_type(asyncio.run(heard(port, np.zeros(16000, np.float32), 1, ["jarvis"]))[0].type)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'{"type": "describe", "data": ' + b"[" * 30_000 + b"]" * 30_000 + b"}\n",
+        b'{"type": "audio-start", "data": {"rate": 16000, "width": 2, "channels": 1, "timestamp": "x"}}\n',
+    ],
+)
+def test_values_that_cannot_be_read_are_told_as_such(port: int, content: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+        connection.sendall(content)
+        assert b"bad-event" in b"".join(iter(lambda: connection.recv(4096), b""))
+
+
+def test_a_satellite_that_loses_its_power_is_found_out(words: list[Path]) -> None:
+    """It says no goodbye; each such connection would take one of the places for as long as the service lives."""
+
+    async def kept() -> list[int]:
+        service, options = Service(tuple(words)), list[int]()
+
+        def made(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Satellite:
+            one = Satellite(service, reader, writer)
+            options.append(writer.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            return one
+
+        server = AsyncTcpServer("127.0.0.1", 0)
+        await server.start(made)
+        assert server._server is not None
+        async with AsyncTcpClient("127.0.0.1", server._server.sockets[0].getsockname()[1]) as client:
+            await client.write_event(Ping(text="x").event())
+            await answers(client)
+        await server.stop()
+        return options
+
+    assert asyncio.run(kept()) == [1]
+
+
+def test_minutes_of_sound_in_one_piece_delay_no_other(words: list[Path], sound: Samples) -> None:
+    """Four satellites that each send four minutes in one piece, and one that talks as satellites do."""
+    long = AudioChunk(rate=4000, width=1, channels=1, audio=bytes([128]) * (1 << 20)).event()
+
+    async def flood(port: int) -> None:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            await client.write_event(Detect(names=["hey_katya"]).event())
+            await client.write_event(long)
+            await client.read_event()
+
+    async def talk(port: int) -> float:
+        async with AsyncTcpClient("127.0.0.1", port) as client:
+            await client.write_event(Detect(names=["jarvis"]).event())
+            await speak(client, sound[:1])  # its detector is loaded
+            await answers(client)
+            floods = [asyncio.create_task(flood(port)) for _ in range(4)]
+            await asyncio.sleep(1)
+            began = time.monotonic()
+            await speak(client, sound[:CHUNK])
+            await answers(client)
+            took = time.monotonic() - began
+        for one in floods:
+            one.cancel()
+        return took
+
+    with serving(words) as (port, process):
+        assert asyncio.run(talk(port)) < 4
+        process.kill()
 
 
 def test_a_slow_satellite_delays_no_other(port: int, sound: Samples, words: list[Path]) -> None:

@@ -12,6 +12,7 @@ import dataclasses
 import logging
 import os
 import re
+import socket
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -23,14 +24,14 @@ import numpy as np
 from numpy.typing import NDArray
 from wyoming.audio import AudioChunk, AudioStart, AudioStop
 from wyoming.error import Error
-from wyoming.event import Event
+from wyoming.event import Event, async_read_event
 from wyoming.info import Attribution, Describe, Info, WakeModel, WakeProgram
 from wyoming.ping import Ping, Pong
 from wyoming.server import AsyncEventHandler, AsyncServer
 from wyoming.wake import Detect, Detection, NotDetected
 
 from wakewright import __version__
-from wakewright.core.audio import SAMPLE_RATE, Samples
+from wakewright.core.audio import SAMPLE_RATE
 from wakewright.core.errors import EnvironmentProblem, InputError
 from wakewright.core.pcm import Resampler
 from wakewright.detect import detector
@@ -42,6 +43,11 @@ MOST_CLIENTS = 64
 """Connected at once; another is told so and sent away."""
 LONGEST_CHUNK = 1 << 20
 """Bytes of one piece of sound: half a minute at 16 kHz."""
+TURN_S = 0.5
+"""Of a longer piece so much sound is heard at a time, and then another satellite's."""
+ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
+"""Seconds of silence after which a satellite is asked whether it is there, between askings, and how many: one that
+lost its power says no goodbye, and would take a place for ever."""
 WIDTHS = {1: ("u1", 128.0, 128.0), 2: ("<i2", 0.0, 32768.0), 4: ("<i4", 0.0, 2147483648.0)}
 """By bytes per sample: type, offset, full scale."""
 ATTRIBUTION = Attribution(name="wakewright", url="")
@@ -144,6 +150,7 @@ class Satellite(AsyncEventHandler):
         self._meanwhile: asyncio.Task[None] | None = None
         """Polls the cascade while a wake has no answer."""
         service.clients += 1
+        _find_out_when_gone(writer.get_extra_info("socket"))
 
     async def run(self) -> None:
         """Serve it until it goes; what it sends that is no Wyoming ends its connection and nothing else."""
@@ -151,7 +158,7 @@ class Satellite(AsyncEventHandler):
             if self._service.clients > MOST_CLIENTS:
                 await self._refuse(f"more than {MOST_CLIENTS} satellites", "busy")
                 return
-            await super().run()
+            await self._serve()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass  # it is gone
         except (
@@ -160,6 +167,7 @@ class Satellite(AsyncEventHandler):
             TypeError,
             AttributeError,
             UnicodeDecodeError,
+            RecursionError,
             asyncio.LimitOverrunError,
         ) as error:
             LOG.warning("a satellite sent what is no Wyoming event: %s", str(error)[:200])
@@ -167,7 +175,16 @@ class Satellite(AsyncEventHandler):
                 await self._refuse("this is no Wyoming event", "bad-event")
         finally:
             self._service.clients -= 1
+            await self.disconnect()
             self.writer.close()
+
+    async def _serve(self) -> None:
+        # the library's own loop hangs up before what went wrong can be told
+        self._is_running = True
+        while self._is_running:
+            event = await async_read_event(self.reader)
+            if event is None or not await self.handle_event(event):
+                break
 
     async def disconnect(self) -> None:
         """Let go of what was held for it."""
@@ -188,7 +205,10 @@ class Satellite(AsyncEventHandler):
             await self._choose(Detect.from_event(event).names)
         elif AudioStart.is_type(event.type):
             start = AudioStart.from_event(event)
-            await self._start(start.rate, start.width, start.channels, start.timestamp)
+            layout = (start.rate, start.width, start.channels)
+            if not can_be_heard(*layout):
+                return await self._refuse_sound(f"sound of {layout}")
+            await self._start(*layout, start.timestamp)
         elif AudioStop.is_type(event.type):
             await self._stop()
         elif Ping.is_type(event.type):
@@ -206,7 +226,10 @@ class Satellite(AsyncEventHandler):
         self._listener = None
 
     async def _start(self, rate: int, width: int, channels: int, timestamp: int | None) -> None:
-        self._layout, self._began_ms, self._told = (rate, width, channels), timestamp, False
+        if not isinstance(timestamp, int | float | None):
+            raise TypeError(f"a time of {timestamp!r}")
+        self._layout, self._told = (rate, width, channels), False
+        self._began_ms = None if timestamp is None else round(timestamp)
         self._resampler = Resampler(rate)
         if self._names == []:
             return
@@ -221,18 +244,21 @@ class Satellite(AsyncEventHandler):
 
     async def _chunk(self, chunk: AudioChunk) -> bool:
         layout = (chunk.rate, chunk.width, chunk.channels)
-        if chunk.width not in WIDTHS or not 1 <= chunk.channels <= 8 or not 4000 <= chunk.rate <= 192_000:
-            await self._refuse(f"sound that is not heard: {len(chunk.audio)} bytes of {layout}", "bad-audio")
-            return False
+        if not can_be_heard(*layout):
+            return await self._refuse_sound(f"{len(chunk.audio)} bytes of {layout}")
         if self._listener is None or self._resampler is None or layout != self._layout:
             await self._start(*layout, chunk.timestamp)  # some satellites begin without a start
         if self._names == []:
             return True
-        assert self._listener is not None
-        assert self._resampler is not None
-        samples = self._resampler.push(decode(chunk.audio, chunk.width, chunk.channels))
+        turn = round(TURN_S * chunk.rate) * chunk.width * chunk.channels
+        for at in range(0, len(chunk.audio), turn):
+            await self._hear(chunk.audio[at : at + turn])
+        return True
+
+    async def _hear(self, audio: bytes) -> None:
+        """Hear a little of the stream, and tell what is heard; others are heard before the next."""
         async with self._alone:
-            for heard in await self._work(self._heard, samples):
+            for heard in await self._work(self._heard, audio):
                 await self._tell(heard)
         if (
             self._cascade is not None
@@ -240,7 +266,6 @@ class Satellite(AsyncEventHandler):
             and (self._meanwhile is None or self._meanwhile.done())
         ):
             self._meanwhile = asyncio.create_task(self._tell_answers(self._cascade))
-        return True
 
     async def _tell_answers(self, cascade: Cascade) -> None:
         """Tell what the Judge says until every wake has its answer, though no sound may come meanwhile."""
@@ -257,8 +282,10 @@ class Satellite(AsyncEventHandler):
         when = None if self._began_ms is None else self._began_ms + round(1000 * heard.end_s)
         await self.write_event(Detection(name=name_of(heard.phrase), timestamp=when).event())
 
-    def _heard(self, samples: Samples) -> list[detector.Detection]:
+    def _heard(self, audio: bytes) -> list[detector.Detection]:
         assert self._listener is not None
+        assert self._resampler is not None
+        samples = self._resampler.push(decode(audio, *self._layout[1:]))
         if self._cascade is None:
             return self._listener.push(samples)
         return [event.detection for event in self._cascade.push(samples) if event.kind == "confirmed"]
@@ -272,11 +299,31 @@ class Satellite(AsyncEventHandler):
             await self.write_event(NotDetected().event())
         self._resampler = None
 
+    async def _refuse_sound(self, what: str) -> bool:
+        await self._refuse(f"sound that is not heard: {what}", "bad-audio")
+        return False
+
     async def _refuse(self, text: str, code: str) -> None:
         await self.write_event(Error(text=text, code=code).event())
 
     async def _work(self, function: Callable[..., Any], *arguments: Any) -> Any:
         return await asyncio.get_running_loop().run_in_executor(self._service.pool, partial(function, *arguments))
+
+
+def _find_out_when_gone(connection: Any) -> None:
+    """Have the system ask a silent satellite whether it is there yet; None and a local socket need no asking."""
+    if connection is None or connection.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in ALIVE.items():
+        if hasattr(socket, name):  # else the system's own, which are hours
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+
+def can_be_heard(rate: int, width: int, channels: int) -> bool:
+    """Whether sound of such a rate in Hz, bytes per sample and channels can be heard; they may be of any type."""
+    whole = all(isinstance(value, int) for value in (rate, width, channels))
+    return whole and 4000 <= rate <= 192_000 and width in WIDTHS and 1 <= channels <= 8
 
 
 def decode(audio: bytes, width: int, channels: int) -> NDArray[np.float32]:
