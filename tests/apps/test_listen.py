@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -20,6 +22,7 @@ from wakewright.apps import confirm, hook, meter
 from wakewright.apps.cli import main
 from wakewright.core.audio import Samples, load, write_wav
 from wakewright.core.errors import DiskFull
+from wakewright.core.files import disk_errors, write_bytes
 from wakewright.core.manifest import Manifest
 from wakewright.detect import microphone
 from wakewright.detect.detector import Detection, Detector
@@ -148,6 +151,89 @@ def test_a_command_that_fails_or_never_ends_is_said(monkeypatch: pytest.MonkeyPa
     for process in stays._running:
         process.kill()
         process.wait()
+
+
+def test_commands_that_hang_are_waited_for_a_moment_all_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hook, "LAST_WAIT_S", 0.5)
+    stays = hook.Hook("sleep 20")
+    for _ in range(hook.MOST_AT_ONCE):
+        stays.run(Detection("hey katya", 0.9, 0, 16000))
+    began = time.monotonic()
+    assert stays.wait() is None
+    assert time.monotonic() - began < 0.5 * hook.MOST_AT_ONCE / 2
+    for process in stays._running:
+        process.kill()
+        process.wait()
+
+
+def test_what_the_command_prints_is_apart_from_json(exported: dict[str, Path], folder: Path) -> None:
+    words = ["listen", str(exported["mixednet"]), "--wav", str(folder / "a.wav"), "--threshold", "0.0"]
+    words += ["--exec", "echo from-the-command"]
+    command = [sys.executable, "-m", "wakewright", *words]
+    told = subprocess.run([*command, "--json"], capture_output=True, text=True, check=True)
+    assert [json.loads(line)["phrase"] for line in told.stdout.splitlines()] == ["hey katya"]
+    assert "from-the-command" in told.stderr
+    assert "from-the-command" in subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_a_recording_with_the_longest_name_there_may_be_is_kept(
+    exported: dict[str, Path], sound: Samples, tmp_path: Path
+) -> None:
+    path = tmp_path / ("ü" * 125 + ".wav")
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sound[:80_000], 16000, format="WAV")
+    path.write_bytes(buffer.getvalue())
+    words = ["listen", str(exported["mixednet"]), "--wav", str(path), "--threshold", "0.0", "--save"]
+    assert main([*words, str(tmp_path / "kept")]) == 0
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert kept.name.startswith("hey-katya-üüü")
+    assert kept.name.endswith("ms.wav")
+
+
+@pytest.mark.parametrize("code", [errno.EROFS, errno.EACCES, errno.ENOSPC])
+def test_a_folder_that_cannot_be_written_any_more_ends_no_live_listening(
+    exported: dict[str, Path],
+    sound: Samples,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    code: int,
+) -> None:
+    """A card turns read-only when it wears out, and a pipe is as live as a microphone."""
+
+    def fails(path: Path, data: bytes, *_: Any, **__: Any) -> None:
+        with disk_errors(Path(path), "make room"):
+            raise OSError(code, os.strerror(code), str(path))
+
+    raw = (sound * 32767).astype("<i2").tobytes()
+    monkeypatch.setattr("wakewright.core.audio.write_bytes", fails)
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(raw)))
+    run = ["listen", str(exported["mixednet"]), "--threshold", "0.0", "--json", "--save", str(tmp_path), "--wav"]
+    assert main([*run, "-"]) == 0
+    out = capsys.readouterr()
+    assert len(out.out.splitlines()) == 1
+    assert "listening goes on; this sound was not kept" in out.err
+    write_bytes(tmp_path / "a.raw", raw)
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sound, 16000, format="WAV")
+    (tmp_path / "a.wav").write_bytes(buffer.getvalue())
+    assert main([*run, str(tmp_path / "a.wav")]) in (2, 3)
+    err = capsys.readouterr().err
+    assert "wakewright: " in err
+    assert "--resume" not in err
+
+
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_may_not_be_written_is_said_at_the_start(
+    exported: dict[str, Path], folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir(mode=0o500)
+    words = ["listen", str(exported["mixednet"]), "--wav", str(folder / "a.wav"), "--threshold", "0.0", "--save"]
+    assert main([*words, str(kept)]) == 2
+    out = capsys.readouterr()
+    assert "cannot be saved into" in out.err
+    assert out.out == ""
 
 
 class Recorded:
@@ -322,6 +408,7 @@ def test_what_cannot_be_used_is_said_before_anything_is_heard(
     run, sound = str(exported["mixednet"]), str(folder / "b.wav")
     (tmp_path / "garbage.yaml").write_text("] no yaml")
     (tmp_path / "empty.yaml").write_text("phrase: x\n")
+    (tmp_path / "headless.raw").write_bytes(bytes(64_000))
     (tmp_path / "gone.yaml").write_text("phrase: x\ncascade: {sentry: /nope, judge: /nope}\n")
     for words, said in (
         ([run, "--wav", sound, "--save", sound], "cannot be saved into"),
@@ -329,6 +416,9 @@ def test_what_cannot_be_used_is_said_before_anything_is_heard(
         ([str(tmp_path / "garbage.yaml"), "--wav", sound], "no file that `wakewright cascade` wrote"),
         ([str(tmp_path / "empty.yaml"), "--wav", sound], "names no pair"),
         ([str(tmp_path / "gone.yaml"), "--wav", sound], "names a Sentry that is gone"),
+        ([str(tmp_path / "gone.yaml"), run, "--wav", sound], "a pair stands alone"),
+        ([run, str(tmp_path / "gone.yaml"), "--wav", sound], "a pair stands alone"),
+        ([run, "--wav", str(tmp_path / "headless.raw")], "raw samples"),
     ):
         assert main(["listen", *words]) == 2
         assert said in capsys.readouterr().err

@@ -40,6 +40,11 @@ def wish_of(runs: Sequence[Path], threshold: float | None, judge: str | None, wo
 
     Raises InputError, RecipeError.
     """
+    pairs = [path for path in runs if path.suffix in (".yaml", ".yml") and path.is_file()]
+    if pairs and len(runs) > 1:
+        raise InputError(
+            "a pair stands alone", got=" ".join(map(str, runs)), do=f"name {pairs[0]} only, or the runs without it"
+        )
     if runs[0].suffix in (".yaml", ".yml") and runs[0].is_file():
         pair = _read_pair(runs[0], words)
         runs, judge = [Path(pair.sentry or "")], judge or pair.judge

@@ -5,20 +5,23 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
+import sys
+import time
 
 from wakewright.detect.detector import Detection
 
 MOST_AT_ONCE = 8
 """Commands that may still run when another detection comes; a command that never ends must not fill the machine."""
 LAST_WAIT_S = 5.0
-"""Given to what still runs when listening ends."""
+"""Given to all that still runs when listening ends."""
 
 
 class Hook:
     """Runs the command through the shell, without waiting for it."""
 
-    def __init__(self, command: str) -> None:
-        self._command = command
+    def __init__(self, command: str, *, apart: bool = False) -> None:
+        """`apart`: what it prints goes to standard error, since standard output is for other programs."""
+        self._command, self._apart = command, apart
         self._running: list[subprocess.Popen[bytes]] = []
 
     def run(self, detection: Detection) -> str | None:
@@ -35,7 +38,9 @@ class Hook:
             "WAKEWRIGHT_TIME": f"{detection.end_s:.3f}",
         }
         # the user's own words, as typed on the command line; what was heard goes by the environment alone
-        started = subprocess.Popen(self._command, shell=True, stdin=subprocess.DEVNULL, env={**os.environ, **about})
+        out = sys.__stderr__ if self._apart else None
+        environment = {**os.environ, **about}
+        started = subprocess.Popen(self._command, shell=True, stdin=subprocess.DEVNULL, stdout=out, env=environment)
         self._running.append(started)
         return problem
 
@@ -47,7 +52,8 @@ class Hook:
 
     def wait(self) -> str | None:
         """Give what still runs a moment, and leave it running beyond that; gives a line as `run` does."""
+        until = time.monotonic() + LAST_WAIT_S
         for process in self._running:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(LAST_WAIT_S)
+                process.wait(max(0.0, until - time.monotonic()))
         return self._reap()

@@ -18,7 +18,8 @@ import typer
 from wakewright.apps.hook import Hook
 from wakewright.apps.meter import Meter
 from wakewright.core.audio import Samples, write_wav
-from wakewright.core.errors import DiskFull, InputError
+from wakewright.core.errors import DiskFull, InputError, RunError
+from wakewright.core.files import require_writable
 from wakewright.detect.around import Around
 from wakewright.detect.cascade import POLL_S, Cascade, Event
 from wakewright.detect.detector import Detection
@@ -48,6 +49,16 @@ def _line(name: str | None, one: Detection, event: Event | None) -> str:
         return f"{where}{one.phrase}{when}, score {one.score:.3f}{'' if event is None else '?'}"
     why = f"confidence {event.confidence:.3f}" if event.confidence is not None else f"Judge {event.reason}"
     return f"{where}{one.phrase}{when} {event.kind}, {why}"
+
+
+ROOM = "free some space, or name another folder for --save"
+LONGEST_NAME = 200
+"""Bytes of a file's name before its time and number: file systems take 255 in all."""
+
+
+def _short(name: str) -> str:
+    """The name, cut to LONGEST_NAME between two letters."""
+    return name.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 def _free(path: Path) -> Path:
@@ -81,15 +92,18 @@ class Teller:
     def open(cls, listener: Listener, as_json: bool, command: str | None, folder: Path | None) -> Iterator[Teller]:
         """A teller that lets go of its threads and waits a moment for the user's command in the end.
 
-        Raises InputError for a folder that nothing can be saved into.
+        Raises InputError for a folder that nothing can be saved into; a disk that is full now need not stay so.
         """
         if folder is not None:
             try:
                 folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                why = error.strerror or str(error)
+                require_writable(folder, ROOM)
+            except DiskFull:
+                pass
+            except (OSError, RunError) as error:
+                why = error.got if isinstance(error, RunError) else error.strerror or str(error)
                 raise InputError(f"{folder} cannot be saved into", got=why, do="name a folder for --save") from error
-        hook = None if command is None else Hook(command)
+        hook = None if command is None else Hook(command, apart=as_json)
         teller = cls(listener, as_json, hook, folder)
         try:
             yield teller
@@ -192,9 +206,14 @@ class Teller:
         phrase = re.sub(r"\W+", "-", one.phrase).strip("-")
         moment = round(1000 * one.earlier(self._before).end_s)
         try:
-            write_wav(_free(folder / f"{phrase}-{stem}-{moment}ms.wav"), sound)
-        except DiskFull as error:
-            if name is not None:
-                raise
-            # a full disk is no reason to be deaf
-            self.say(f"{error}\n  listening goes on; this sound was not kept")
+            write_wav(_free(folder / f"{_short(f'{phrase}-{stem}')}-{moment}ms.wav"), sound, ROOM)
+        except (DiskFull, OSError) as error:
+            problem = (
+                error
+                if isinstance(error, DiskFull)
+                else InputError(f"{folder} cannot be saved into", got=error.strerror or str(error), do=ROOM)
+            )
+            if name not in (None, "-"):
+                raise problem from error
+            # a full disk, or a card that turned read-only, is no reason to be deaf
+            self.say(f"{problem}\n  listening goes on; this sound was not kept")

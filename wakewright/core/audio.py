@@ -15,7 +15,7 @@ import soxr
 from numpy.typing import NDArray
 
 from wakewright.core.errors import AudioError
-from wakewright.core.files import write_bytes
+from wakewright.core.files import ADVICE, write_bytes
 
 if TYPE_CHECKING:
     import soundfile  # at run time where files are read and written: a detector of streams does neither
@@ -128,6 +128,12 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         raise AudioError(f"no recording at {path}", got="a folder", do="name a file in it")
     if not path.is_file():
         raise AudioError(f"no recording at {path}", got="no such file", do="check the path")
+    if path.suffix.lower() == ".raw":  # libsndfile goes by this one ending
+        raise AudioError(
+            f"{path} cannot be read as audio",
+            got="raw samples, which do not say their rate",
+            do="send them through a pipe: wakewright listen RUN --wav - --rate RATE, or convert them to WAV",
+        )
     try:
         if path.stat().st_size == 0:
             raise AudioError(
@@ -184,13 +190,16 @@ def _without_samples(path: Path) -> AudioError:
     return AudioError(f"{path} cannot be used", got="0 samples", do="remove it, or record it again")
 
 
-def write_wav(path: Path | str, samples: Samples) -> None:
-    """Write (samples,) float32 as 16-bit 16 kHz WAV, atomically; values beyond full scale are clipped."""
+def write_wav(path: Path | str, samples: Samples, do: str = ADVICE) -> None:
+    """Write (samples,) float32 as 16-bit 16 kHz WAV, atomically; values beyond full scale are clipped.
+
+    Raises DiskFull, with advice what to `do`.
+    """
     import soundfile
 
     encoded = io.BytesIO()  # libsndfile would not say that the disk is full
     soundfile.write(encoded, to_int16(samples), SAMPLE_RATE, subtype="PCM_16", format="WAV")
-    write_bytes(path, encoded.getvalue())
+    write_bytes(path, encoded.getvalue(), do)
 
 
 def for_browsers(samples: NDArray[np.int16]) -> tuple[str, bytes]:

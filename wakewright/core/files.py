@@ -21,11 +21,12 @@ from wakewright.core.errors import DiskFull, RunError
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
 
 
-_ADVICE = "free some space, or point --output-dir and WAKEWRIGHT_CACHE at another disk, then use --resume"
+ADVICE = "free some space, or point --output-dir and WAKEWRIGHT_CACHE at another disk, then use --resume"
+"""What to do about a full disk, where nothing else is said."""
 
 
 @contextlib.contextmanager
-def disk_errors(path: Path, do: str = _ADVICE) -> Iterator[None]:
+def disk_errors(path: Path, do: str = ADVICE) -> Iterator[None]:
     """Turn "no space left" into `DiskFull`, naming the path and what to `do` about it."""
     try:
         yield
@@ -40,7 +41,7 @@ def disk_errors(path: Path, do: str = _ADVICE) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path | str, do: str = _ADVICE) -> Iterator[Path]:
+def replacing(path: Path | str, do: str = ADVICE) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it over `path` when the block ends well, else remove it.
 
     Raises DiskFull, with advice what to `do`, when the disk is full; `path` is left as it was then.
@@ -77,9 +78,9 @@ def require_writable(folder: Path, do: str) -> None:
         raise RunError(f"nothing can be written into {folder}", got=error.strerror or "not allowed", do=do) from error
 
 
-def write_bytes(path: Path | str, data: bytes) -> None:
-    """Write `data` to `path` atomically."""
-    with replacing(path) as temporary:
+def write_bytes(path: Path | str, data: bytes, do: str = ADVICE) -> None:
+    """Write `data` to `path` atomically. Raises DiskFull, with advice what to `do`."""
+    with replacing(path, do) as temporary:
         temporary.write_bytes(data)
 
 
