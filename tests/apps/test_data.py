@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from wakewright.apps.cli import main
-from wakewright.core.manifest import Manifest
+from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.material import Background
 from wakewright.data import corpora
 
@@ -186,9 +186,22 @@ def test_speakers_in_two_manifests_are_told(tmp_path: Path, capsys: pytest.Captu
     assert "positive/d/1.wav: d is in train too, with 1 clips" in out
 
 
+def test_a_list_that_names_its_recordings_from_where_it_lies_is_checked_from_anywhere(
+    recordings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clips = [Clip("positive/0.wav", "positive", 1.0), Clip("negative/quiet.wav", "speech", 1.0)]
+    Manifest(tuple(clips)).write(recordings / "recordings.jsonl")
+    assert main(["data", "check", "mine/recordings.jsonl", "--workers", "1", "--quarantine"]) == 1
+    out = capsys.readouterr().out
+    assert f"silent: 1\n  {recordings}/negative/quiet.wav: " in out
+    assert "1 of 2 clips have a fault" in out
+    assert main(["data", "check", "mine/recordings.jsonl", "--workers", "1"]) == 0, "what is quarantined is left out"
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (["import", "mine/positive/0.wav", "--map", ".=positive"], "0.wav is no folder\n  got: a file"),
         (["import", "nowhere"], "no audio at"),
         (["import", "mine", "--layout", "tree"], "--layout names none that is known\n  got: tree"),
         (["import", "mine", "--map", "positive"], "--map takes NAME=VALUE\n  got: positive"),

@@ -14,9 +14,11 @@ from wakewright.core.audio import Samples, load
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
-from wakewright.data import health
+from wakewright.data import health, terms
+from wakewright.data.corpus import CORPORA
 from wakewright.data.faults import Fault, Finding
 from wakewright.data.voices import engine_named, plan, speak_all
+from wakewright.evaluate import health_page
 
 PHRASE = "hey katya"
 SENTENCES = (
@@ -224,6 +226,14 @@ def test_each_limit_is_told_with_its_figure(tmp_path: Path) -> None:
     assert told["low_snr"].startswith("its loud parts are ")
 
 
+def test_a_word_in_a_long_silence_is_not_silent_and_a_click_is(tmp_path: Path) -> None:
+    word, click = np.zeros((2, 6 * 16_000), np.float32)
+    word[40_000:46_400] = noise(0.4)
+    click[40_000:40_080] = 0.5
+    found = look(tmp_path, [(member("positive"), word), (member("positive"), click), (member("noise"), word)])
+    assert faults_of(found) == {"1": "silent", "2": "duplicate"}
+
+
 def test_a_lower_rate_and_too_few_clips_are_notes_and_no_faults(tmp_path: Path) -> None:
     found = look(tmp_path, [(member("positive"), noise()), (member(), noise(seed=1))], rate=8_000)
     assert found.findings == ()
@@ -255,6 +265,30 @@ def test_licences_are_counted_and_faults_only_when_asked(tmp_path: Path) -> None
         "3": "non-commercial use",
     }
     assert dict(found.licences)["CC0-1.0"] == 1
+
+
+@pytest.mark.parametrize(
+    ("licence", "detail"),
+    [
+        ("cc_by_nc_4.0", "cc_by_nc_4.0"),
+        ("Not for commercial use", "Not for commercial use"),
+        ("MBROLA diphones, not to be sold", "MBROLA diphones, not to be sold"),
+        ("unknown", "not known"),
+        (terms.UNSTATED, "not known"),
+        *((corpus.licence, "not known") for corpus in CORPORA.values() if corpus.name in ("mit-rirs", "fma")),
+    ],
+)
+def test_a_licence_is_understood_however_it_is_written(licence: str, detail: str, tmp_path: Path) -> None:
+    found = look(tmp_path, [(member(licence=licence), noise())], commercial_only=True)
+    assert [(f.fault, f.detail) for f in found.findings] == [("licence", detail)]
+
+
+@pytest.mark.parametrize(
+    "licence",
+    [*sorted({c.licence for c in CORPORA.values() if c.commercial}), "BSD-3-Clause", "CC BY-SA 4.0", "Public domain"],
+)
+def test_a_licence_that_permits_selling_is_no_fault(licence: str, tmp_path: Path) -> None:
+    assert look(tmp_path, [(member(licence=licence), noise())], commercial_only=True).findings == ()
 
 
 def test_a_recording_in_two_parts_and_under_two_labels_is_told(tmp_path: Path) -> None:
@@ -307,6 +341,22 @@ def test_a_judge_listens_in_place_of_the_likeness(tmp_path: Path) -> None:
     found = look(tmp_path, [(member(), noise()), (member("rir"), noise(seed=1))], asks=said_by_name)
     (finding,) = found.findings
     assert (finding.fault, finding.detail) == ("holds_phrase", "the Judge is 90 % sure, at 0.5 s")
+
+
+def test_the_report_plays_a_long_recording_where_the_phrase_is_heard(tmp_path: Path) -> None:
+    samples = np.zeros(60 * 16_000, np.float32)
+    samples[:16_000], samples[40 * 16_000 : 41 * 16_000] = noise(level=0.2), noise(seed=1, level=0.2)
+    found = look(tmp_path, [(member(), samples)], asks=said_at_forty)
+    assert {f.fault for f in found.findings} == {"holds_phrase"}
+    health_page.write(found, tmp_path / "report", "set")
+    (sound,) = (tmp_path / "report" / "sounds").iterdir()
+    heard = load(sound)
+    assert len(heard) == 12 * 16_000
+    np.testing.assert_allclose(heard, samples[34 * 16_000 : 46 * 16_000], atol=1e-4)
+
+
+def said_at_forty(path: str) -> tuple[bool, float, float]:
+    return True, 0.9, 40.0
 
 
 def said_by_name(path: str) -> tuple[bool, float, float]:

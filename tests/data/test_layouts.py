@@ -278,3 +278,80 @@ def test_a_table_that_cannot_be_used(tmp_path: Path, text: str, columns: dict[st
     with pytest.raises(InputError) as caught:
         tables.listed(tmp_path, tmp_path / "list.csv", columns, {})
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "line", ["path;kind;speaker", "path\tkind\tspeaker", "path|kind|speaker", "path, kind, speaker"]
+)
+def test_a_table_of_another_separator_is_read_as_it_is_written(tmp_path: Path, line: str) -> None:
+    table = tmp_path / "list.csv"
+    separator = line[4]
+    table.write_text(
+        line + "\n" + separator.join(["a.wav", " positive", "Müller, Ann"]).replace(", A", " A") + "\n",
+        encoding="utf-8-sig",
+    )
+    (found,) = tables.listed(tmp_path, table, {}, {})
+    assert (found.path, found.kind, found.speaker) == (tmp_path / "a.wav", "positive", "Müller Ann")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("list.csv", "path,kind\na\0.wav,positive\n", "list.csv, line 2, holds a character that no name can have"),
+        ("list.jsonl", '{"path": "a\\u0000.wav", "kind": "positive"}\n', "list.jsonl, line 1, holds a character"),
+        ("list.jsonl", '{"path": "a.wav", "kind": "positive", "text": "\\ud800"}\n', "line 1, holds a character"),
+        ("list.jsonl", '{"path": ' + "[" * 100_000 + "\n", "list.jsonl cannot be read as a table"),
+        ("list.json", '[{"path": "a.wav", "kind": "positive"}]\n', "list.json cannot be read as a table"),
+        ("list.jsonl", '"path"\n', "list.jsonl cannot be read as a table"),
+    ],
+)
+def test_what_no_table_holds_is_refused(tmp_path: Path, name: str, text: str, said: str) -> None:
+    (tmp_path / name).write_text(text)
+    with pytest.raises(InputError) as caught:
+        tables.listed(tmp_path, tmp_path / name, {}, {})
+    assert said in str(caught.value)
+
+
+def test_common_voice_lists_a_clip_once_and_its_first_releases_leave_the_ending_out(tmp_path: Path) -> None:
+    rows = "c1\ta\tHey Katya\t2\nc1\ta\tHey Katya\t2\nc2\tb.mp3\tBread\t2\n"
+    (tmp_path / "validated.tsv").write_text("client_id\tpath\tsentence\tup_votes\n" + rows, encoding="utf-8")
+    assert [f.path.name for f in layouts.find(tmp_path)] == ["a.mp3", "b.mp3"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("हैलो", "हिलो", False),
+        ("สวัสดี", "สวสด", False),
+        ("cafe\u0301", "Café!", True),
+        ("Hey❤\ufe0f Katya", "hey katya", True),
+        ("Straße", "STRASSE", True),
+        ("Hey, Katya", "hey_katya", True),
+    ],
+)
+def test_texts_are_told_apart_by_their_letters_and_vowel_signs(one: str, other: str, same: bool) -> None:
+    assert (layouts.plain(one) == layouts.plain(other)) is same
+
+
+def test_a_folder_goes_by_its_own_name_and_not_by_that_of_a_link_to_it(tmp_path: Path) -> None:
+    touch(tmp_path, "positive/zoe/1.wav", "negative/bob/1.wav", "far/1.wav")
+    root = tmp_path / "set"
+    root.mkdir()
+    for name in ("positive", "negative"):
+        (tmp_path / name).rename(root / name)
+    (root / "positive" / "ann").symlink_to("zoe")
+    (root / "negative" / "also").symlink_to("../positive")
+    (root / "negative" / "carl").symlink_to(tmp_path / "far")
+    (root / "positive" / "gone.wav").symlink_to(tmp_path / "nowhere.wav")
+    assert told(layouts.find(root), root) == {
+        "positive/zoe/1.wav": ("positive", "zoe"),
+        "positive/gone.wav": ("positive", str(root / "positive/gone.wav")),
+        "negative/bob/1.wav": ("speech", "bob"),
+        "negative/carl/1.wav": ("speech", "carl"),
+    }
+
+
+def test_a_file_is_no_folder_of_recordings(tmp_path: Path) -> None:
+    touch(tmp_path, "a.wav")
+    with pytest.raises(InputError, match=r"a.wav is no folder"):
+        layouts.find(tmp_path / "a.wav", mapping={".": "positive"})

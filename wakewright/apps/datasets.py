@@ -15,7 +15,7 @@ from wakewright.core.errors import InputError
 from wakewright.core.files import one_spelling, write_json
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
-from wakewright.data import grouping, health, layouts, quarantine, tables
+from wakewright.data import dataset, grouping, health, layouts, quarantine, tables
 from wakewright.data.importing import Imported, clip_of, import_found, journal_of
 from wakewright.detect.judge import Judge
 from wakewright.evaluate import health_page
@@ -178,7 +178,7 @@ def parts_of(source: Source, report: Path) -> list[health.Part]:
     path = source.folder
     if path.is_file():
         layouts.refuse_groups(source.groups, f"{path}, a manifest that tells who is heard")
-        clips = quarantine.without(Manifest.read(path), quarantine.beside(path))
+        clips = quarantine.without(dataset.placed(path), quarantine.beside(path))
         if not clips.clips:
             raise InputError(f"{path} has no clip to look at", got="0 clips", do="import a folder first")
         return _by_part(clips, path.stem, journal_of(path))

@@ -222,18 +222,19 @@ def to_int16(samples: Samples) -> NDArray[np.int16]:
     return np.asarray(np.clip(np.rint(samples * 32768.0), -32768, 32767), dtype=np.int16)
 
 
-def find_audio(folder: Path | str) -> list[Path]:
+def find_audio(folder: Path | str, *, gone: bool = False) -> list[Path]:
     """Every audio file below `folder` in sorted order, or the file itself when `folder` is one.
 
-    Links to folders are followed, each real folder once; files whose name begins with a dot are left
-    out. A `~` is the home folder, as in a shell. Raises AudioError when there is nothing.
+    Links to folders are followed where they lead to what is not there under its own name, each real folder once.
+    Files whose name begins with a dot are left out, and links to files that are `gone` unless these are asked for.
+    A `~` is the home folder, as in a shell. Raises AudioError when there is nothing.
     """
     folder = Path(folder).expanduser()
     if folder.is_file():
         return [folder]
     if not folder.is_dir():
         raise AudioError(f"no audio at {folder}", got="no such file or folder", do="check the path")
-    found = sorted(p for p in _files_below(folder, AUDIO_SUFFIXES) if p.is_file())
+    found = sorted(p for p in _files_below(folder, AUDIO_SUFFIXES) if p.is_file() or (gone and not p.exists()))
     if not found:
         raise AudioError(
             f"no audio in {folder}",
@@ -250,14 +251,17 @@ def unread(folder: Path | str) -> Counter[str]:
 
 def _files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
     seen: set[Path] = set()
-    for name, below, files in os.walk(folder, followlinks=True):
-        real = Path(name).resolve()
-        if real in seen:  # a link back up the tree would never end
-            below.clear()
-            continue
-        seen.add(real)
-        here = Path(name)
-        yield from (here / f for f in files if here.joinpath(f).suffix.lower() in suffixes and f[0] != ".")
+    waiting = [folder]
+    while waiting:  # links wait until all has been seen that has a name of its own
+        for name, below, files in os.walk(waiting.pop(0)):
+            here = Path(name)
+            real = here.resolve()
+            if real in seen:  # a link back up the tree would never end
+                below.clear()
+                continue
+            seen.add(real)
+            yield from (here / f for f in files if here.joinpath(f).suffix.lower() in suffixes and f[0] != ".")
+            waiting += [here / link for link in sorted(below) if here.joinpath(link).is_symlink()]
 
 
 def printable(path: Path | str) -> str:

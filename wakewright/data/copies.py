@@ -17,10 +17,9 @@ from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.run import slug
 from wakewright.data import twins
-from wakewright.data.faults import SILENT_DB
 from wakewright.data.fingerprints import unpack
 from wakewright.data.journal import Journal, Result
-from wakewright.data.reading import Reading
+from wakewright.data.reading import SILENT_DB, Reading
 from wakewright.data.splits import Copies
 
 PATIENCE_S = 600.0

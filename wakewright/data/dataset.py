@@ -44,6 +44,15 @@ def clips(recipe: Recipe) -> Manifest:
     return Manifest(tuple(found.values()))
 
 
+def placed(path: Path) -> Manifest:
+    """The manifest at `path`, each clip by its absolute path: a list may lie beside its recordings and name them from
+    there. Raises InputError for one that cannot be read.
+    """
+    folder = one_spelling(path).parent
+    clips = Manifest.read(path)
+    return Manifest(tuple(dataclasses.replace(clip, path=str(one_spelling(folder / clip.path))) for clip in clips))
+
+
 def joined(others: Manifest, brought: Manifest) -> Manifest:
     """Both together, each file once: what `others` (own recordings, folders of background) say of it holds.
 
@@ -67,10 +76,7 @@ def _read(path: Path) -> Manifest:
             got="a folder" if path.is_dir() else "no such file",
             do=f"make one: wakewright data import {path if path.is_dir() else 'DIR'} --out clips.jsonl",
         )
-    folder = one_spelling(path).parent
-    # a list may lie beside its recordings and name them from there
-    placed = (dataclasses.replace(clip, path=str(one_spelling(folder / clip.path))) for clip in Manifest.read(path))
-    read = quarantine.without(Manifest(tuple(placed)), quarantine.beside(path))
+    read = quarantine.without(placed(path), quarantine.beside(path))
     if not len(read):
         raise RecipeError(
             f"dataset.manifests: {path} has no clip", got="an empty manifest", do="import a folder with recordings"

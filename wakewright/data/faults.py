@@ -8,7 +8,7 @@ from typing import Literal
 
 from wakewright.core.audio import SAMPLE_RATE
 from wakewright.core.manifest import Clip, Kind
-from wakewright.data.reading import Reading
+from wakewright.data.reading import SILENT_DB, Reading
 
 Fault = Literal[
     "unreadable",
@@ -55,8 +55,6 @@ SECONDS: dict[Kind, tuple[float, float]] = {
     "rir": (0.005, 20.0),
 }
 """Shortest and longest that a clip of a kind may be: a phrase takes a second or two, a room rings for a few."""
-SILENT_DB = -60.0
-"""Loud frames below this hold nothing that was said near a microphone."""
 CLIPPED = 0.001
 """Share of the samples on a flat top from which on it is heard."""
 DC = 0.01
@@ -88,6 +86,8 @@ class Finding:
     """The other clip, where two are concerned."""
     weight: float = 0.0
     """The larger, the worse among those of one fault."""
+    at_s: float = 0.0
+    """Seconds into the clip at which it is heard; 0.0 for the whole."""
 
 
 def of_clip(clip: Clip, part: str, reading: Reading) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from wakewright.core.audio import printable
 from wakewright.core.engine import map_processes
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.progress import Progress
-from wakewright.data import alike, faults, twins
+from wakewright.data import alike, faults, terms, twins
 from wakewright.data.faults import Fault, Finding
 from wakewright.data.fingerprints import unpack
 from wakewright.data.journal import Journal
@@ -27,8 +26,6 @@ SURE = 0.2
 """A negative holds the phrase when it sounds more like it than this share of the positives."""
 FAR = 3.5
 """A positive sounds like no other when it is this many deviations (of the median) below the others, and below 0."""
-NOT_COMMERCIAL = re.compile(r"\bnc\b|non.?commercial|research|academic|personal", re.IGNORECASE)
-"""What a licence says that forbids selling what was learnt from it."""
 NEGATIVE: tuple[Kind, ...] = ("near_miss", "speech")
 OTHERS: tuple[Kind, ...] = ("near_miss", "speech", "noise", "music")
 
@@ -245,7 +242,9 @@ def _likeness(
             for member, (holds, sure, at_s) in zip(others, answers, strict=True):
                 if holds:
                     detail = f"the Judge is {100 * sure:.0f} % sure, at {at_s:.1f} s"
-                    found.append(Finding("holds_phrase", member.clip.path, member.part, detail, weight=sure))
+                    found.append(
+                        Finding("holds_phrase", member.clip.path, member.part, detail, weight=sure, at_s=at_s)
+                    )
     if min(len(positives), len(others)) < alike.FEW:
         few = f"{len(positives)} positives and {len(others)} others"
         return found, [f"too few clips to tell what the phrase sounds like: {few}, {alike.FEW} of each are needed"]
@@ -264,7 +263,7 @@ def _likeness(
     for member, value, at_s in zip(others, heard.others.tolist(), heard.at_s.tolist(), strict=True):
         if value >= high:
             detail = f"likeness {value:+.2f} to the phrase at {at_s:.1f} s, that of positives {middle:+.2f}"
-            found.append(Finding("holds_phrase", member.clip.path, member.part, detail, weight=value))
+            found.append(Finding("holds_phrase", member.clip.path, member.part, detail, weight=value, at_s=at_s))
     return found, []
 
 
@@ -288,11 +287,9 @@ def _leaks(members: Sequence[_Member]) -> Iterator[Finding]:
 
 def _licences(members: Sequence[_Member]) -> Iterator[Finding]:
     for member in members:
-        licence = member.clip.licence
-        if not licence:
-            yield Finding("licence", member.clip.path, member.part, "not known")
-        elif NOT_COMMERCIAL.search(licence):
-            yield Finding("licence", member.clip.path, member.part, licence, weight=1.0)
+        if why := terms.unsold(member.clip.licence):
+            known = why == member.clip.licence
+            yield Finding("licence", member.clip.path, member.part, why, weight=float(known))
 
 
 def _amounts(parts: Sequence[Part], members: Sequence[_Member]) -> Iterator[Amount]:

@@ -22,7 +22,7 @@ from wakewright.core.lock import exclusive, holder
 from wakewright.core.progress import Progress
 from wakewright.data.reading import Reading, Unreadable, read
 
-VERSION = 2
+VERSION = 3
 """Raised when a reading measures something else; lines of another version are read again."""
 CHUNK = 16
 """Files given to a process at once."""

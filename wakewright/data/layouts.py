@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -62,8 +63,18 @@ _COPY = re.compile(r"\d{3,}\.wav")
 
 
 def plain(name: str) -> str:
-    """A folder's name or a text, in lower case, with one _ where something other than a letter or digit stands."""
-    return re.sub(r"[\W_]+", "_", name.lower()).strip("_")
+    """A folder's name or a text, in lower case, with one _ where something other than a letter or digit stands.
+
+    However an accent is written it is the same; a vowel sign belongs to the letter before it.
+    """
+    text = name.casefold()
+    if not text.isascii():
+        kept = ""
+        for c in unicodedata.normalize("NFC", text):
+            sign = unicodedata.category(c)[0] == "M" and kept[-1:] not in ("", "_")
+            kept += c if c.isalnum() or sign else "_"
+        return re.sub("_+", "_", kept).strip("_")
+    return re.sub(r"[\W_]+", "_", text).strip("_")
 
 
 def kind_named(name: str, where: str) -> Kind | None:
@@ -103,8 +114,12 @@ def find(
 
         refuse_groups(groups, "the table of Common Voice tells who speaks")
         return common_voice(folder, phrase)
+    if folder.is_file():
+        raise InputError(f"{folder} is no folder", got="a file", do="name the folder it lies in")
     copies = {path.parent / SOUNDS for path in folder.rglob(REPORT)}
-    files = [file for file in find_audio(folder) if file.parent not in copies or not _COPY.fullmatch(file.name)]
+    files = [
+        file for file in find_audio(folder, gone=True) if file.parent not in copies or not _COPY.fullmatch(file.name)
+    ]
     if layout == "speech-commands" or (layout == "auto" and not plain_folders and _of_speech_commands(folder, files)):
         refuse_groups(groups, "the file names of Speech Commands tell who speaks")
         return _speech_commands(folder, files, phrase)

@@ -21,8 +21,12 @@ FRAME_S = 0.02
 """Seconds of a frame of which levels are taken."""
 EDGE_S = 0.01
 """Seconds at the very start and end whose level tells whether something is cut off there."""
+SILENT_DB = -60.0
+"""Loud frames below this, in dB of full scale, hold nothing that was said near a microphone."""
 SILENCE_DB = -120.0
 """The level, in dB of full scale, that stands for digital silence."""
+LASTS = 5
+"""Frames, 0.1 s: what is loud for shorter is a click, and no word is."""
 SPEECH_PERCENTILE = 90.0
 FLOOR_PERCENTILE = 10.0
 """A tenth of nearly every recording of speech is between the words."""
@@ -51,7 +55,8 @@ class Reading:
     clipped: float
     """Share of the samples that lie on a flat top, at the rail or below it."""
     level_db: float
-    """Level of the loud frames (90th percentile of 20 ms) in dB of full scale."""
+    """Level of the loud frames (90th percentile of 20 ms) in dB of full scale; the LASTS loudest of a clip that is
+    silent for the rest."""
     floor_db: float
     """Level of the quiet frames (10th percentile)."""
     start_db: float
@@ -126,7 +131,7 @@ def _measure(stored: Iterable[tuple[NDArray[np.float32], int]]) -> Reading:
         dc=round(_offset(np.concatenate(means), power), 6),
         rms_db=_level(squares / count),
         clipped=round(flat / count, 6),
-        level_db=round(float(np.percentile(levels, SPEECH_PERCENTILE)), 2),
+        level_db=round(_loud(levels), 2),
         floor_db=round(float(np.percentile(levels, FLOOR_PERCENTILE)), 2),
         start_db=_level_of(first[: round(EDGE_S * rate)]),
         start_tip_db=_level_of(first[: round(TIP_S * rate)]),
@@ -148,6 +153,14 @@ def _offset(means: NDArray[np.float32], power: NDArray[np.float32]) -> float:
     quiet = float(np.median(means[power <= np.percentile(power, FLOOR_PERCENTILE)]))
     loud = float(np.median(means[power >= np.median(power)]))
     return min(quiet, loud, key=abs) if quiet * loud > 0 else 0.0
+
+
+def _loud(levels: NDArray[np.float32]) -> float:
+    """A word of half a second in a gated recording of six is less than a tenth of it."""
+    usual = float(np.percentile(levels, SPEECH_PERCENTILE))
+    if usual >= SILENT_DB or len(levels) < LASTS:
+        return usual
+    return max(usual, float(np.partition(levels, -LASTS)[-LASTS]))
 
 
 def _level_of(samples: NDArray[np.float32]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,30 +17,46 @@ from wakewright.data.layouts import COMMON_VOICE_LICENCE, Found, kind_named, pla
 
 COLUMNS = ("path", "kind", "speaker", "text", "licence")
 """What a table can tell about a clip; path and kind it must."""
+SEPARATORS = (",", ";", "\t", "|")
+"""What stands between the columns of a CSV; spreadsheets write another one in other languages."""
 
 
 def rows(table: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line, {column: value}) of a CSV, TSV or JSON Lines file. Raises InputError for what is neither."""
+    """(line, {column: value}) of a CSV, TSV or JSON Lines file. Raises InputError for what is neither.
+
+    Columns of a CSV are parted by what its first line has most of: commas, semicolons, tabs or bars.
+    """
     try:
         with table.open(encoding="utf-8-sig", newline="") as stream:
             if table.suffix.lower() in (".jsonl", ".ndjson", ".json"):
                 for number, line in enumerate(stream, 1):
                     if line.strip():
-                        yield number, dict(json.loads(line))
+                        yield number, _object(line)
                 return
             tabs = table.suffix.lower() == ".tsv"
+            first = stream.readline()
             # a TSV of Common Voice holds quotation marks that quote nothing
             reader = csv.DictReader(
-                stream, delimiter="\t" if tabs else ",", quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL
+                itertools.chain([first], stream),
+                delimiter="\t" if tabs else max(SEPARATORS, key=first.count),
+                quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
+                skipinitialspace=not tabs,
             )
             for row in reader:
                 yield reader.line_num, row
     except FileNotFoundError as error:
         raise InputError(f"no table at {table}", got="no such file", do="check the path") from error
-    except (OSError, ValueError, TypeError, csv.Error) as error:
+    except (OSError, ValueError, TypeError, RecursionError, csv.Error) as error:
         raise InputError(
             f"{table} cannot be read as a table", got=str(error), do="write it as CSV, TSV or JSON Lines, in UTF-8"
         ) from error
+
+
+def _object(line: str) -> dict[str, Any]:
+    value = json.loads(line)
+    if not isinstance(value, dict):
+        raise TypeError("a line that is no JSON object")
+    return value
 
 
 def listed(
@@ -66,6 +83,12 @@ def listed(
         if not cells["path"]:
             raise InputError(
                 f"{table}, line {line}, names no file", got="an empty path", do="fill it in, or remove it"
+            )
+        if any(c == "\0" or "\ud800" <= c <= "\udfff" for text in cells.values() for c in text):
+            raise InputError(
+                f"{table}, line {line}, holds a character that no name can have",
+                got=ascii({name: text for name, text in cells.items() if text}),
+                do="write the table again, in UTF-8",
             )
         word = cells["kind"]
         kind = kind_named(mapping.get(word, word), f"{table}, line {line}, with no --map {word}=KIND for it,")
@@ -99,7 +122,7 @@ def common_voice(folder: Path, phrase: str = "") -> list[Found]:
     """
     table = folder / "validated.tsv"
     wanted, source = plain(phrase), name_of(folder)
-    found = []
+    found: dict[Path, Found] = {}
     for line, row in rows(table):
         missing = [name for name in ("client_id", "path", "sentence") if row.get(name) is None]
         if missing:
@@ -112,8 +135,10 @@ def common_voice(folder: Path, phrase: str = "") -> list[Found]:
         if wanted and wanted != said and f"_{wanted}_" in f"_{said}_":
             continue
         kind: Kind = "positive" if wanted and said == wanted else "speech"
-        path = folder / "clips" / row["path"]
-        found.append(Found(path, kind, row["client_id"], source, row["sentence"], COMMON_VOICE_LICENCE))
+        name = row["path"]  # the first releases left the ending out
+        path = folder / "clips" / (name if "." in name else f"{name}.mp3")
+        clip = Found(path, kind, row["client_id"], source, row["sentence"], COMMON_VOICE_LICENCE)
+        found.setdefault(path, clip)
     if not found:
         raise InputError(f"{table} lists no recording", got="no row that is used", do="name another folder")
-    return sorted(found, key=lambda f: f.path)
+    return sorted(found.values(), key=lambda f: f.path)

@@ -12,23 +12,38 @@ from typing import Any
 from wakewright.core.manifest import Clip, Manifest
 
 UNSTATED = "not stated"
+FOR_SOME = r"research|academic|personal|private use|evaluation only|educational"
+"""Words of a licence that is for some purposes alone."""
 LISTING = "manifest.csv"
 """A table beside recordings or above them; its columns `path` and `licence` are read."""
 FILES = ("LICEN[CS]E*", "COPYING*")
 """Files in a folder whose first line says under what it comes."""
+NOT_SOLD = r"\bnc\b|non ?commercial|\bnot? (for )?commercial|not to be sold"
+NOT_KNOWN = r"^$|unknown|\bno(t|ne) (stated|known|given)\b|^none$|^n/a$|^per track$"
+"""Per track is what is said of a corpus whose clip does not say its own."""
 HINDRANCES = (
-    (r"\bnc\b|non ?commercial|not to be sold", "not for commercial use"),
+    (NOT_SOLD, "not for commercial use"),
     (r"\bnd\b|no ?deriv", "no derived works"),
     (r"\bsa\b|share ?alike", "derived works under the same terms alone"),
-    (r"^$|unknown|not stated", "nobody says that it may"),
+    (NOT_KNOWN, "nobody says that it may"),
 )
 """Words of a licence, and what they mean for a model."""
 
 
 def hindrance(licence: str) -> str:
     """What in a licence stands against passing on what learnt from it under terms of one's own; "" for nothing."""
-    words = licence.casefold().replace("-", " ").replace("_", " ")
-    return next((why for pattern, why in HINDRANCES if re.search(pattern, words)), "")
+    return next((why for pattern, why in HINDRANCES if re.search(pattern, _words(licence))), "")
+
+
+def unsold(licence: str) -> str:
+    """Why what learnt from it may not be sold: the licence, where it says so, "not known" for none; else ""."""
+    if re.search(NOT_KNOWN, _words(licence)):
+        return "not known"
+    return licence if re.search(rf"{NOT_SOLD}|{FOR_SOME}", _words(licence)) else ""
+
+
+def _words(licence: str) -> str:
+    return licence.strip().casefold().replace("-", " ").replace("_", " ")
 
 
 def licence_of(clip: Clip, given: Sequence[str], tables: dict[Path, dict[str, str]] | None = None) -> str:

@@ -24,7 +24,7 @@ JOURNAL = "health.journal.jsonl"
 HEARD = 10
 """Clips of each fault that can be heard on the page, the worst first."""
 HEARD_S = 12.0
-"""Seconds of each."""
+"""Seconds of each: the first, or those around the place where it is heard."""
 TOLD = 5
 """Clips of each fault that are named on the terminal."""
 LISTED = 500
@@ -89,21 +89,22 @@ def refuse_foreign(folder: Path) -> None:
 def write(health: Health, folder: Path, title: str) -> Path:
     """Write index.html and the sounds it plays into `folder`; the page's path. Raises DiskFull."""
     sounds: dict[str, str] = {}
+    places = {finding.path: max(0.0, finding.at_s - HEARD_S / 2) for finding in health.findings if finding.at_s}
     for fault in health.counts():
         for finding in [f for f in health.findings if f.fault == fault][:HEARD]:
             for path in (finding.path, finding.other):
                 if path and path not in sounds and fault != "unreadable":
-                    sounds[path] = _sound(path, folder, len(sounds))
+                    sounds[path] = _sound(path, places.get(path, 0.0), folder, len(sounds))
     page = folder / PAGE
     write_text(page, html(health, title, {path: name for path, name in sounds.items() if name}))
     return page
 
 
-def _sound(path: str, folder: Path, number: int) -> str:
+def _sound(path: str, start_s: float, folder: Path, number: int) -> str:
     """A copy that every browser plays; "" where the file has gone or has been damaged since it was read."""
     name = f"{SOUNDS}/{number:03d}.wav"
     try:
-        write_wav(folder / name, load_part(path, 0.0, HEARD_S))
+        write_wav(folder / name, load_part(path, start_s, HEARD_S))
     except AudioError:
         return ""
     return name
