@@ -99,6 +99,21 @@ def test_a_wav_from_a_pipe_without_its_size_is_read(tmp_path: Path, size: int) -
         assert len(audio.load(path)) == RATE
 
 
+def test_a_flac_from_a_pipe_without_its_length_is_read(tmp_path: Path) -> None:
+    path, sound = tmp_path / "a.flac", tone(3.0)
+    soundfile.write(path, sound, RATE)
+    raw = bytearray(path.read_bytes())
+    raw[21] &= 0xF0  # the length, 36 bits, stands in the first block
+    raw[22:26] = bytes(4)
+    path.write_bytes(raw)
+    assert audio.duration(path) == 3.0
+    whole = audio.load(path)
+    np.testing.assert_allclose(whole, sound, atol=1e-4)
+    np.testing.assert_array_equal(np.concatenate([part[:, 0] for part, _ in audio.pieces(path, 0.7)]), whole)
+    np.testing.assert_array_equal(audio.load_part(path, 1.0, 1.0), whole[RATE : 2 * RATE])
+    np.testing.assert_array_equal(audio.load_part(path, 2.5, 60.0), whole[5 * RATE // 2 :])
+
+
 def test_trailing_rubbish_after_the_sound_does_no_harm(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     soundfile.write(path, tone(), RATE, subtype="PCM_16")

@@ -50,7 +50,7 @@ def load(path: Path | str, *, mono: bool = True) -> Samples:
     path = Path(path)
     with _opened(path) as file:
         declared, rate = file.frames, file.samplerate
-        samples = file.read(dtype="float32", always_2d=True)
+        samples = _all_of(file)
     if len(samples) == 0:
         raise _without_samples(path)
     if len(samples) < declared < _UNKNOWN_FRAMES:
@@ -70,7 +70,7 @@ def load_part(path: Path | str, start_s: float, seconds: float) -> Samples:
     with _opened(path) as file:
         rate = file.samplerate
         file.seek(min(round(start_s * rate), file.frames))
-        samples = file.read(round(seconds * rate), dtype="float32", always_2d=True)
+        samples = file.read(min(round(seconds * rate), file.frames), dtype="float32", always_2d=True)
     if len(samples) == 0:
         raise _without_samples(path)
     _refuse_not_finite(path, samples)
@@ -111,6 +111,23 @@ def duration(path: Path | str) -> float:
     return float(frames / rate)
 
 
+def forward(file: soundfile.SoundFile) -> soundfile.SoundFile:
+    """The same file, for being read from where it stands to its end.
+
+    soundfile seeks after each piece it has read, which fails at the end of a FLAC from a pipe: that tells no length.
+    """
+    file.seekable = lambda: False
+    return file
+
+
+def _all_of(file: soundfile.SoundFile) -> NDArray[np.float32]:
+    size, parts = min(file.frames, _PIECE_FRAMES), list[NDArray[np.float32]]()
+    while len(part := file.read(size, dtype="float32", always_2d=True)) or not parts:
+        parts.append(part)
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+
+
+_PIECE_FRAMES = 1 << 22
 _UNKNOWN_FRAMES = 2**62
 UNKNOWN_BYTES = 0x7FFF0000
 """A program that cannot seek leaves a size from here on in a WAV's header, or 0."""
@@ -141,7 +158,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
             )
         _refuse_cut_off(path)
         with soundfile.SoundFile(path) as file:
-            yield file
+            yield forward(file)
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error).split(":")[-1].strip().rstrip(".")
         if "does not exist" in reason:  # what libsndfile says of an MP3 without a single frame

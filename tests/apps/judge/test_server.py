@@ -87,6 +87,14 @@ def test_any_usual_format_and_rate_gives_nearly_the_same(
     assert body.json()["confidence"] == pytest.approx(plain, abs=0.15)
 
 
+def test_a_flac_that_was_written_to_a_pipe_is_heard(client: TestClient, clip: Samples) -> None:
+    whole = encoded(clip, 16000, "FLAC", "PCM_16")
+    unknown = whole[:21] + bytes([whole[21] & 0xF0]) + bytes(4) + whole[26:]  # its length, as it is before the end
+    kind = {"Content-Type": "audio/flac"}
+    found, wanted = (client.post("/verify", content=one, headers=kind).json() for one in (unknown, whole))
+    assert found["confidence"] == wanted["confidence"]
+
+
 def test_raw_samples_of_a_device_are_heard_in_any_layout(client: TestClient, clip: Samples) -> None:
     def confidence(content: bytes, kind: str) -> float:
         response = client.post("/verify", content=content, headers={"Content-Type": kind})

@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from wakewright.apps.judge.refusal import Refusal
-from wakewright.core.audio import SAMPLE_RATE, Samples, resample
+from wakewright.core.audio import SAMPLE_RATE, Samples, forward, resample
 
 FORMATS = ("WAV", "WAVEX", "FLAC", "OGG", "MP3", "RF64", "W64")
 """Of libsndfile's formats those that are heard; OGG holds Vorbis or Opus."""
@@ -41,7 +41,7 @@ def from_file(content: bytes, longest_s: float) -> Samples:
                 raise _unheard(f"a file of the format {file.format}")
             _refuse_layout(file.samplerate, file.channels)
             limit = _most_frames(file.samplerate, file.channels, longest_s)
-            values = file.read(limit + 1, dtype="float32", always_2d=True)
+            values = forward(file).read(limit + 1, dtype="float32", always_2d=True)
             rate = file.samplerate
     except (soundfile.LibsndfileError, RuntimeError, ValueError) as error:
         raise _unheard(str(error).split(":")[-1].strip().rstrip(".") or "a damaged file") from error
