@@ -230,6 +230,27 @@ def test_a_judge_that_refuses_is_one_that_is_away_and_said_once_among_cascades(
     ]
 
 
+@pytest.mark.parametrize("live", [False, True])
+def test_a_judge_that_fails_costs_its_answer_and_not_the_listening(
+    sentry: Path, sound: Samples, wakes: int, live: bool
+) -> None:
+    said, number = list[str](), iter(range(1000))
+
+    def fail(_: Samples) -> float:
+        if next(number) == 0:
+            return float("nan")
+        raise ZeroDivisionError("a fault of its own")
+
+    judge = {"hey katya": StandIn(fail)}
+    settings = Settings(on_timeout="reject")
+    cascade = Cascade(listens(sentry), judge, settings, say=said.append, live=live)
+    answers = checked(run(cascade, sound), wakes)
+    assert {(a.kind, a.confidence) for a in answers} == {("cancelled", None)}
+    assert {a.reason for a in answers} == {"away"}
+    assert len(said) == 1
+    assert "the Judge for 'hey katya' failed" in said[0]
+
+
 def test_closing_waits_for_no_judge(sentry: Path, sound: Samples) -> None:
     asked, release, ended = threading.Event(), threading.Event(), threading.Event()
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.server
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -126,7 +128,14 @@ def test_one_that_cannot_answer_is_away(server: Server, judge: RemoteJudge, step
         ((404, b"<html>"), "is no Judge"),
         ((200, b'{"prediction": 1}'), "is no Judge"),
         ((200, b"[]"), "is no Judge"),
+        ((200, b"[" * 200_000), "is no Judge"),
+        ((200, GOOD[1].replace(b"0.9", b"NaN")), "is no Judge"),
+        ((200, GOOD[1].replace(b"0.9", b"7")), "is no Judge"),
+        ((200, GOOD[1].replace(b"0.9", b"1" + b"0" * 400)), "is no Judge"),
+        ((200, GOOD[1].replace(b"0.5", b"NaN")), "is no Judge"),
+        ((200, GOOD[1].replace(b"hey katya", b"jarvis")), "is no Judge"),
     ],
+    ids=range(10),
 )
 def test_a_refusal_is_no_absence(server: Server, judge: RemoteJudge, step: Any, what: str) -> None:
     server.plan = [step] * 5
@@ -134,6 +143,51 @@ def test_a_refusal_is_no_absence(server: Server, judge: RemoteJudge, step: Any, 
         with pytest.raises(InputError, match=what):
             judge.verify(SOUND)
     assert len(server.seen) == 5
+
+
+def without_end(handler: Any) -> None:
+    """A header, and then a space ten times a second."""
+    handler.send_response(200)
+    handler.send_header("Content-Length", "200")
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        for _ in range(200):
+            handler.wfile.write(b" ")
+            threading.Event().wait(0.1)
+
+
+def without_bound(handler: Any) -> None:
+    handler.send_response(200)
+    handler.send_header("Content-Length", str(1 << 40))
+    handler.end_headers()
+    with contextlib.suppress(OSError):
+        while True:
+            handler.wfile.write(bytes(1 << 16))
+
+
+@pytest.mark.parametrize(("step", "got"), [(without_end, "not whole after"), (without_bound, "more than")])
+def test_an_answer_is_waited_for_so_long_and_no_more_of_it_kept(
+    server: Server, judge: RemoteJudge, step: Any, got: str
+) -> None:
+    server.plan, began = [step], time.monotonic()
+    with pytest.raises(JudgeAway, match=got):
+        judge.verify(SOUND)
+    assert time.monotonic() - began < 3
+    assert judge.verify(SOUND).prediction
+
+
+@pytest.mark.parametrize("key", ["schl\u00fcssel", "a\nb"])
+def test_a_key_that_cannot_be_sent_is_said(key: str) -> None:
+    with pytest.raises(InputError, match="the key of the Judge") as refused:
+        RemoteJudge("http://127.0.0.1:9", "x", key=key, timeout_s=0.5)
+    assert key not in str(refused.value)
+
+
+def test_a_key_may_come_with_the_end_of_its_line_and_none_is_none(server: Server) -> None:
+    for key in ("secret\n", " "):
+        with contextlib.closing(RemoteJudge(server.url, "hey katya", key=key, timeout_s=0.5)) as judge:
+            assert judge.verify(SOUND).prediction
+    assert [headers.get("Authorization") for _, headers, _ in server.seen] == ["Bearer secret", None]
 
 
 def test_after_three_failures_it_is_left_alone_and_tried_again(
@@ -194,3 +248,8 @@ def test_no_server_at_all_is_away() -> None:
     with pytest.raises(JudgeAway):
         closed.verify(SOUND)
     closed.close()
+    nameless = RemoteJudge("http://.", "x", key=None, timeout_s=0.5)
+    for ask in (nameless.check, lambda: nameless.verify(SOUND)):
+        with pytest.raises(JudgeAway):
+            ask()
+    nameless.close()

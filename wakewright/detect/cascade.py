@@ -297,13 +297,18 @@ class Cascade:
 
     def _told(self, wake: _Wake, answer: Future[Verdict], passed_ms: float) -> Event | None:
         """What an answer of the Judge's makes of a wake; None when it will be asked again."""
+        phrase = wake.detection.phrase
         try:
             verdict = answer.result()
+            if math.isnan(verdict.confidence):
+                raise ArithmeticError("its confidence is no number")
         except (JudgeAway, InputError) as error:
             what = f"{error.what} ({error.got})" if error.got else error.what
             refused = isinstance(error, InputError)
             return self._without_judge(wake, "away", f"{what}: no answer" if refused else what, passed_ms)
-        phrase = wake.detection.phrase
+        except Exception as error:  # a fault of the Judge's own is told, and whoever listens goes on
+            what = f"the Judge for {phrase!r} failed ({type(error).__name__}: {error}): no answer"
+            return self._without_judge(wake, "away", what, passed_ms)
         if phrase in self._away:
             self._away.discard(phrase)
             self._say(f"the Judge for {phrase!r} answers again")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +16,8 @@ from wakewright.core.audio import SAMPLE_RATE, Samples, to_int16
 from wakewright.core.errors import InputError
 from wakewright.detect.judge import JudgeAway, Verdict
 
+MOST_BYTES = 1 << 18
+"""Of an answer; a Judge's are some hundreds."""
 RAW = {"Content-Type": f"audio/L16;rate={SAMPLE_RATE}"}
 TRIES = 2
 """A connection that was kept open may have died unnoticed: what fails at once is tried once more."""
@@ -43,11 +48,32 @@ class Breaker:
             self._open_until = self._clock() + REST_S
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Answer:
+    status: int
+    content: bytes
+
+
+def _authorization(key: str | None) -> dict[str, str]:
+    """The header for a key, which may end with its line; none for an empty one."""
+    key = (key or "").strip()
+    if not (key.isascii() and key.isprintable()):
+        raise InputError(
+            "the key of the Judge cannot be sent",
+            got="letters that stand in no key",
+            do="give the key as `wakewright judge key add` showed it",
+        )
+    return {"Authorization": f"Bearer {key}"} if key else {}
+
+
 class RemoteJudge:
     """Asks the Judge at `url`; the same questions and answers as a Judge in this process."""
 
     def __init__(self, url: str, phrase: str, *, key: str | None, timeout_s: float) -> None:
-        """`timeout_s` is for the whole of a question. Raises InputError for what is no address."""
+        """`timeout_s` is for each wait, and for all that follows the head of an answer.
+
+        Raises InputError for what is no address, and for a key that cannot be sent.
+        """
         try:
             base = httpx2.URL(url.rstrip("/"))
         except httpx2.InvalidURL as error:
@@ -56,8 +82,8 @@ class RemoteJudge:
             raise InputError(
                 f"{url} is no address of a Judge", got=f"scheme {base.scheme!r}", do="name http://HOST:PORT"
             )
-        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        self.name, self.phrase = str(base), phrase
+        headers = {"Accept-Encoding": "identity"} | _authorization(key)
+        self.name, self.phrase, self._timeout_s = str(base), phrase, timeout_s
         self._client = httpx2.Client(base_url=base, timeout=timeout_s, headers=headers)
         self._breaker = Breaker()
 
@@ -70,34 +96,26 @@ class RemoteJudge:
         if not self._breaker.allows():
             raise JudgeAway(f"the Judge at {self.name} does not answer", got="left alone for some seconds")
         try:
-            response = self._ask(to_int16(samples).astype("<i2").tobytes())
-        except httpx2.HTTPError as error:
-            self._breaker.failed()
-            raise JudgeAway(
-                f"the Judge at {self.name} does not answer", got=str(error) or type(error).__name__
-            ) from error
-        try:
-            self._refuse_absence(response)
+            answer = self._ask(to_int16(samples).astype("<i2").tobytes())
+            self._refuse_absence(answer)
         except JudgeAway:
             self._breaker.failed()
             raise
         self._breaker.succeeded()
-        return self._verdict(response)
+        return self._verdict(answer)
 
     def check(self) -> None:
         """Raises JudgeAway when it is not there now, InputError for a key or a phrase that it does not know."""
-        try:
-            response = self._client.get("/models")
-        except httpx2.HTTPError as error:
-            raise JudgeAway(f"the Judge at {self.name} does not answer", got=str(error)) from error
-        self._refuse_absence(response)
-        if response.status_code == 401:
+        with self._only_there():
+            answer = self._answer("GET", "/models")
+        self._refuse_absence(answer)
+        if answer.status == 401:
             raise InputError(
                 f"the Judge at {self.name} asks for a key",
                 got="none, or one that it does not know",
                 do="set WAKEWRIGHT_JUDGE_KEY to a key that `wakewright judge key add` made",
             )
-        known = self._phrases(response)
+        known = self._phrases(answer)
         if self.phrase not in known:
             raise InputError(
                 f"the Judge at {self.name} does not know {self.phrase!r}",
@@ -105,52 +123,72 @@ class RemoteJudge:
                 do="serve its run too",
             )
 
-    def _refuse_absence(self, response: httpx2.Response) -> None:
-        """What a busy Judge says, or a proxy before one that is away: it may answer later."""
-        if response.status_code in (408, 429) or response.status_code >= 500:
-            raise JudgeAway(f"the Judge at {self.name} cannot answer now", got=f"status {response.status_code}")
+    @contextlib.contextmanager
+    def _only_there(self) -> Iterator[None]:
+        """Raises JudgeAway where nobody answers; a name that cannot be looked up is a UnicodeError."""
+        try:
+            yield
+        except (httpx2.HTTPError, UnicodeError) as error:
+            got = str(error) or type(error).__name__
+            raise JudgeAway(f"the Judge at {self.name} does not answer", got=got) from error
 
-    def _ask(self, content: bytes) -> httpx2.Response:
-        for attempt in range(TRIES):
-            try:
-                return self._client.post("/verify", content=content, headers=RAW, params={"phrase": self.phrase})
-            except (httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError, httpx2.WriteError):
-                if attempt + 1 == TRIES:
-                    raise
+    def _refuse_absence(self, answer: _Answer) -> None:
+        """What a busy Judge says, or a proxy before one that is away: it may answer later."""
+        if answer.status in (408, 429) or answer.status >= 500:
+            raise JudgeAway(f"the Judge at {self.name} cannot answer now", got=f"status {answer.status}")
+
+    def _ask(self, content: bytes) -> _Answer:
+        with self._only_there():
+            for attempt in range(TRIES):
+                try:
+                    about: dict[str, Any] = {"headers": RAW, "params": {"phrase": self.phrase}}
+                    return self._answer("POST", "/verify", content=content, **about)
+                except (httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError, httpx2.WriteError):
+                    if attempt + 1 == TRIES:
+                        raise
         raise AssertionError("unreachable")
 
-    def _phrases(self, response: httpx2.Response) -> list[str]:
-        with self._only_a_judge(response):
-            told = self._told(response)
+    def _answer(self, method: str, path: str, **asked: Any) -> _Answer:
+        """An answer, whole: one that drips would keep a thread of the cascade's, one without end fill the memory."""
+        until, content = time.monotonic() + self._timeout_s, b""
+        with self._client.stream(method, path, **asked) as response:
+            for piece in response.iter_bytes():
+                content += piece
+                if len(content) > MOST_BYTES:
+                    raise httpx2.DecodingError(f"an answer of more than {MOST_BYTES} bytes")
+                if time.monotonic() > until:
+                    raise httpx2.ReadTimeout(f"an answer that is not whole after {self._timeout_s:g} s")
+            return _Answer(response.status_code, content)
+
+    def _phrases(self, answer: _Answer) -> list[str]:
+        with self._only_a_judge(answer):
+            told = self._told(answer)
             return [str(model["phrase"]) for model in told]
 
-    def _verdict(self, response: httpx2.Response) -> Verdict:
-        with self._only_a_judge(response):
-            told = self._told(response)
-            return Verdict(
-                str(told["phrase"]),
-                bool(told["prediction"]),
-                float(told["confidence"]),
-                float(told["threshold"]),
-                float(told["end_s"]),
-            )
+    def _verdict(self, answer: _Answer) -> Verdict:
+        with self._only_a_judge(answer):
+            told = self._told(answer)
+            confidence, threshold = float(told["confidence"]), float(told["threshold"])
+            if told["phrase"] != self.phrase or not 0 <= confidence <= 1 or not math.isfinite(threshold):
+                raise ValueError("no verdict on this phrase")
+            return Verdict(self.phrase, bool(told["prediction"]), confidence, threshold, float(told["end_s"]))
 
-    def _told(self, response: httpx2.Response) -> Any:
-        told = response.json()
-        if response.status_code == 200:
+    def _told(self, answer: _Answer) -> Any:
+        told = json.loads(answer.content)
+        if answer.status == 200:
             return told
         error = told["error"]
         raise InputError(f"the Judge at {self.name} refuses: {error['what']}", got=error["got"], do=error["do"])
 
     @contextlib.contextmanager
-    def _only_a_judge(self, response: httpx2.Response) -> Iterator[None]:
+    def _only_a_judge(self, answer: _Answer) -> Iterator[None]:
         """Raises InputError for an answer that has not the form of a Judge's."""
         try:
             yield
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             raise InputError(
                 f"what answers at {self.name} is no Judge",
-                got=f"status {response.status_code}: {response.text[:80]!r}",
+                got=f"status {answer.status}: {answer.content[:80].decode('utf-8', 'replace')!r}",
                 do="name the address that `wakewright judge serve` printed",
             ) from error
 
