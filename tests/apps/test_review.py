@@ -129,13 +129,16 @@ def test_labels_from_a_list_and_for_all(mined: Mined, tmp_path: Path, capsys: py
         ("id,label\nffff,negative\n", "line 2: ffff,negative"),
         (f"id,label\n{found(1, 0).id},perhaps\n", f"line 2: {found(1, 0).id},perhaps"),
         ("name,what\na,b\n", "no columns id and label"),
+        (f"id,label\n{found(1, 0).id}\n", f"line 2: {found(1, 0).id},"),
+        (f"id,label\n{found(1, 0).id},negative\n{found(1, 0).id},phrase\n", f"line 3: {found(1, 0).id},phrase"),
+        (f"id,label,note\n{found(1, 0).id},negative,M\udcfcller\n", "write it as CSV in UTF-8"),
     ],
 )
 def test_a_list_that_cannot_be_used_changes_nothing(
     mined: Mined, tmp_path: Path, text: str, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     table = tmp_path / "labels.csv"
-    table.write_text(text, encoding="utf-8")
+    table.write_bytes(text.encode("utf-8", "surrogateescape"))
     assert main(["review", str(mined.folder), "--label", str(table)]) == 2
     assert said in capsys.readouterr().err
     assert mined.labels() == {}

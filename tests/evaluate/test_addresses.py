@@ -164,6 +164,47 @@ def test_a_recording_that_breaks_is_heard_until_there_and_told(
     assert said == []
 
 
+def test_what_came_before_a_fault_in_the_sound_is_heard_and_the_address_is_named(
+    files: dict[str, bytes], served: Callable[..., str]
+) -> None:
+    half = files["wav"][: len(files["wav"]) // 2]  # its header says how long it is, the server does not
+    url = served(sends(half, kind="audio/wav"))
+    seconds, error = heard(url, [])
+    assert seconds == pytest.approx([SECONDS / 2], abs=0.5)
+    assert str(error).startswith(f"{url} cannot be heard to its end\n  got: ")
+    assert "standard input" not in str(error)
+    url = served(sends(files["mp3"] + b"." * 100_000))
+    seconds, error = heard(url, [])
+    assert seconds == pytest.approx([SECONDS], abs=3)  # less the group of frames that was not full
+    assert str(error).startswith(f"{url} cannot be heard to its end\n  got: ")
+
+
+def test_a_radio_that_sends_something_else_is_connected_to_again_after_what_it_gave(
+    files: dict[str, bytes], served: Callable[..., str]
+) -> None:
+    said: list[str] = []
+    broken = sends(files["mp3"] + b"." * 100_000, icy_name="one")
+    seconds, error = heard(served(broken, sends(files["mp3"], icy_name="one"), refuses), said)
+    assert seconds == pytest.approx([SECONDS, SECONDS], abs=3)
+    assert "bytes without a frame): connecting again" in said[0]
+    assert error is not None
+
+
+@pytest.mark.parametrize("kind", ["flac", "ogg"])
+def test_a_file_that_is_damaged_is_named_by_its_address(kind: str, served: Callable[..., str]) -> None:
+    data = (b"fLaC" if kind == "flac" else b"OggS") + bytes(1000)
+    url = served(sends(data, length=len(data), kind=f"audio/{kind}"))
+    seconds, error = heard(url, [])
+    assert seconds == []
+    assert str(error).startswith(f"{url} cannot be heard\n  got: ")
+
+
+def test_an_answer_without_anything_in_it_is_told(served: Callable[..., str]) -> None:
+    _, error = heard(served(sends(b"", length=0, kind="audio/wav")), [])
+    assert error is not None
+    assert error.got.startswith("nothing, where WAV")
+
+
 def test_a_disk_that_is_full_is_not_the_addresss_fault(
     files: dict[str, bytes],
     served: Callable[..., str],

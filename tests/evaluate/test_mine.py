@@ -316,6 +316,11 @@ def test_recordings_kept_for_measuring_are_left_out(hours: Path, tmp_path: Path)
     assert found.left_out == 1
     with pytest.raises(InputError, match="all of this is kept for measuring"):
         material([str(tmp_path / "speech" / "kept.wav")])
+    (tmp_path / "manifest.csv").write_text(f"use,path\nevaluate\n{table[9:]}", encoding="utf-8")  # a short row
+    assert len(material([str(tmp_path / "speech")]).files) == 2
+    (tmp_path / "manifest.csv").write_bytes(table.encode() + b"speech/M\xfcller.wav,evaluate\n")
+    with pytest.raises(InputError, match=r"manifest\.csv cannot be read\n  got: 'utf-8' codec"):
+        material([str(tmp_path / "speech")])
 
 
 def test_another_gain_is_another_search(run: Path, tmp_path: Path) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from wakewright.core.csvfile import columns_and_rows
 from wakewright.core.manifest import Clip, Manifest
 
 UNSTATED = "not stated"
@@ -77,11 +77,10 @@ def _listed(path: Path, tables: dict[Path, dict[str, str]]) -> str:
 def _table(path: Path) -> dict[str, str]:
     if not path.is_file():
         return {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = csv.DictReader(file)
-        if not {"path", "licence"} <= set(rows.fieldnames or ()):
-            return {}
-        return {str((path.parent / row["path"]).resolve()): row["licence"] for row in rows}
+    columns, rows = columns_and_rows(path)
+    if not {"path", "licence"} <= set(columns):
+        return {}
+    return {str((path.parent / row["path"]).resolve()): row["licence"] for row in rows}
 
 
 def _filed(path: Path, source: str) -> str:

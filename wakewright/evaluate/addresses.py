@@ -92,6 +92,8 @@ class _Connection:
         self.radio = self.endless and any(name.lower().startswith("icy-") for name in answer.headers)
         """Whether it is a radio for certain (Icecast, SHOUTcast): its end is an interruption."""
         self.lost: str | None = None
+        self.broken: AudioError | None = None
+        """Why what it sent can be heard no further."""
 
     def head(self) -> bytes:
         """The first four bytes, which will be read again."""
@@ -132,21 +134,25 @@ def blocks_at(url: str, say: Callable[[str], None], ending: Ending) -> Iterator[
     """The blocks of what an address gives; a radio that is lost is said and tried again.
 
     WAV and MP3 are heard while they come, endless or not; FLAC and Ogg once all of it is here. Raises InputError when
-    the address cannot be reached, or no more, or is none of these; AudioError for one that is broken;
-    KeyboardInterrupt, after the last block of what had come, where the end was asked for.
+    the address cannot be reached, or no more, or is none of these; AudioError, after the last block of what came
+    before it, for a fault in the sound; KeyboardInterrupt, after the last block too, where the end was asked for.
     """
     fruitless, reached = 0, False
     while True:
-        lost = "it ended"
+        lost, gave = "it ended", False
         try:
             with _connected(url, ending) as coming:
                 reached = True
                 for block in _heard(url, coming):
-                    fruitless = 0
+                    fruitless, gave = 0, True
                     yield block
             if ending.asked:
                 raise KeyboardInterrupt
-            if coming.lost is None and not coming.radio:
+            if coming.broken is not None:
+                if not (coming.radio and gave):
+                    raise _faulty(url, coming.broken, gave)
+                lost = coming.broken.got
+            elif coming.lost is None and not coming.radio:
                 return
             lost = coming.lost or lost
             if not coming.endless:
@@ -170,6 +176,11 @@ class _Unreachable(InputError):
 
 def _gone(url: str, got: str, do: str) -> InputError:
     return InputError(f"{url} was lost", got=got, do=do)
+
+
+def _faulty(url: str, fault: AudioError, gave: bool) -> AudioError:
+    how = "cannot be heard to its end" if gave else "cannot be heard"
+    return AudioError(f"{url} {how}", got=fault.got, do="check the address, or record it to a file")
 
 
 @contextlib.contextmanager
@@ -196,6 +207,7 @@ def _heard(url: str, coming: _Connection) -> Iterator[Block]:
         yield from live_blocks(name, _until_lost(read_mp3(coming), coming))
     elif coming.lost is None:
         known = next((name for begun, name in UNREAD.items() if head.startswith(begun)), coming.kind)
+        known = known if head else "nothing"
         playlist = known.startswith("a playlist")
         raise InputError(
             f"{url} cannot be searched",
@@ -207,12 +219,12 @@ def _heard(url: str, coming: _Connection) -> Iterator[Block]:
 
 
 def _until_lost(pieces: Iterable[Samples], coming: _Connection) -> Iterator[Samples]:
-    """The pieces that come; that they end where they should not is the connection's fault if that is lost."""
+    """The pieces that come, up to a fault in them; that is the connection's if that is lost."""
     try:
         yield from pieces
-    except AudioError:
+    except AudioError as error:
         if coming.lost is None:
-            raise
+            coming.broken = error
 
 
 def _fetched(url: str, coming: _Connection) -> Iterator[Block]:
@@ -222,5 +234,11 @@ def _fetched(url: str, coming: _Connection) -> Iterator[Block]:
         with disk_errors(path), path.open("wb") as file:
             while piece := coming.read(_COPIED):
                 file.write(piece)
-        if coming.lost is None:
-            yield from blocks_of(Source.of(path, url))
+        if coming.lost is not None:
+            return
+        try:
+            source = Source.of(path, url)
+        except AudioError as error:  # it names the file, which nobody has ever seen
+            coming.broken = error
+            return
+        yield from blocks_of(source)

@@ -7,7 +7,6 @@ without the phrase and nothing else.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 
 from wakewright.core import ground
 from wakewright.core.audio import SAMPLE_RATE, Samples, duration, find_audio, load, rms
+from wakewright.core.csvfile import columns_and_rows
 from wakewright.core.engine import Workers, agreeing, map_work
 from wakewright.core.errors import InputError
 from wakewright.core.progress import Bar
@@ -143,17 +143,15 @@ def _from_table(
     squeezed = "".join(phrase.casefold().split())
     words: list[Recording] = []
     others: dict[str, list[Recording]] = {"speech": [], "noise": [], "music": []}
-    with table.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets put a byte order mark in front
-        reader = csv.DictReader(file)
-        lacking = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-        if lacking:
-            raise InputError(
-                f"{table} cannot be read",
-                got=f"no column {', '.join(lacking)}",
-                do="begin it with the line: " + ",".join(COLUMNS),
-            )
-        rows = [row for row in reader if row["use"] == "evaluate"]
-    for row in rows:
+    columns, rows = columns_and_rows(table)
+    lacking = [name for name in COLUMNS if name not in columns]
+    if lacking:
+        raise InputError(
+            f"{table} cannot be read",
+            got=f"no column {', '.join(lacking)}",
+            do="begin it with the line: " + ",".join(COLUMNS),
+        )
+    for row in (row for row in rows if row["use"] == "evaluate"):
         one = Recording(
             str(table.parent / row["path"]), row["corpus"], row["speaker"] or row["path"], row.get("accent") or ""
         )

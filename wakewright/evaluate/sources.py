@@ -6,7 +6,6 @@ heard by any process and in any order with the same result.
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from wakewright.core.audio import SAMPLE_RATE, Samples, duration, find_audio, load_part
+from wakewright.core.csvfile import columns_and_rows
 from wakewright.core.errors import AudioError, InputError
 from wakewright.detect.judge import AFTER_S, quiet
 
@@ -101,16 +101,18 @@ def blocks_of(source: Source) -> Iterator[Block]:
 
 
 def kept_for_measuring(folders: Iterable[Path]) -> set[Path]:
-    """Recordings that a manifest.csv in one of these folders, or above, keeps for measuring (see evaluate.real)."""
+    """Recordings that a manifest.csv in one of these folders, or above, keeps for measuring (see evaluate.real).
+
+    Raises InputError for a table that cannot be read: what it keeps is then not known.
+    """
     tables = {place / "manifest.csv" for folder in folders for place in (folder, *folder.parents)}
     kept: set[Path] = set()
     for table in tables:
         if not table.is_file():
             continue
-        with table.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file)
-            if {"path", "use"} <= set(reader.fieldnames or ()):
-                kept |= {(table.parent / row["path"]).resolve() for row in reader if row["use"] == "evaluate"}
+        columns, rows = columns_and_rows(table)
+        if {"path", "use"} <= set(columns):
+            kept |= {(table.parent / row["path"]).resolve() for row in rows if row["use"] == "evaluate"}
     return kept
 
 

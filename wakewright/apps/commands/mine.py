@@ -18,7 +18,7 @@ def mine(
     audio: Annotated[
         list[str],
         typer.Argument(
-            metavar="AUDIO...", help="Files, folders, or the address of a WAV or FLAC, without the phrase."
+            metavar="AUDIO...", help="Files, folders, or the address of a WAV, MP3, FLAC or Ogg, without the phrase."
         ),
     ],
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Instead of RUN/mined.")] = None,

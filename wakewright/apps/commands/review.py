@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -56,26 +55,29 @@ def review(
 
 def _listed(mined: Mined, path: Path) -> dict[str, Label]:
     """The labels in a CSV file. Raises InputError naming every line that cannot be used."""
+    from wakewright.core.csvfile import columns_and_rows
     from wakewright.core.errors import InputError
     from wakewright.core.mined import LABELS
 
     if not path.is_file():
         raise InputError(f"no labels at {path}", got="no such file", do="check the path")
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not {"id", "label"} <= set(reader.fieldnames or ()):
-            raise InputError(
-                f"{path} cannot be read", got="no columns id and label", do="begin it with the line: id,label"
-            )
-        rows = [(number, row["id"], row["label"]) for number, row in enumerate(reader, 2)]
+    columns, lines = columns_and_rows(path)
+    if not {"id", "label"} <= set(columns):
+        raise InputError(
+            f"{path} cannot be read", got="no columns id and label", do="begin it with the line: id,label"
+        )
+    rows = [(number, row["id"], row["label"]) for number, row in enumerate(lines, 2)]
     known = {one.id for one in mined.found()}
-    wrong = [f"line {n}: {i},{text}" for n, i, text in rows if i not in known or text not in LABELS]
+    said = {i: text for _, i, text in reversed(rows)}  # the first; a later line may say the same
+    wrong = [
+        f"line {n}: {i},{text}" for n, i, text in rows if not (i in known and text in LABELS and text == said[i])
+    ]
     if wrong:
         more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""
         raise InputError(
             f"{path} has labels that cannot be used",
             got="; ".join(wrong[:3]) + more,
-            do=f"take the id from {mined.folder / 'found.jsonl'}; a label is one of: {', '.join(LABELS)}",
+            do=f"take the id from {mined.folder / 'found.jsonl'}, each once; a label is one of: {', '.join(LABELS)}",
         )
     return {i: one for _, i, text in rows for one in LABELS if one == text}
 
