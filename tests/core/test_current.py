@@ -62,9 +62,13 @@ def test_a_pointer_that_is_damaged_or_busy_is_told(runs: list[Run]) -> None:
     phrase = runs[0].folder.parent
     with exclusive(phrase / ".current.lock"), pytest.raises(RunError, match="is being changed"):
         current.promote(runs[0])
-    (phrase / "current.json").write_text("{", encoding="utf-8")
-    with pytest.raises(RunError, match=r"current\.json is damaged"):
-        current.current(phrase)
+    wrong = ['{"run": "x", "before": null, "log": []}', '{"run": 5, "before": [], "log": []}']
+    wrong += ['{"run": "x", "before": [5], "log": []}', '{"run": null, "before": [], "log": 1}']
+    for damaged in ("{", "[]", *wrong):
+        (phrase / "current.json").write_text(damaged, encoding="utf-8")
+        for asked in (current.current, current.rollback):
+            with pytest.raises(RunError, match=r"current\.json is damaged"):
+                asked(phrase)
 
 
 def test_the_command_steps_back_and_the_list_shows_which_is_used(

@@ -235,12 +235,25 @@ def test_a_damaged_store_is_made_again(plans: list[StreamPlan], tmp_path: Path, 
         assert contents(folder) == before
 
 
+def test_a_damaged_index_has_the_store_made_again(plans: list[StreamPlan], tmp_path: Path) -> None:
+    folder = tmp_path / "s"
+    build(folder, plans[:1], AROUND, ("micro",), workers=1)
+    before, index = contents(folder), folder / "store.json"
+    whole = before["store.json"]
+    for damaged in (b"", whole[:40], b"\xff" + whole[1:], b"[]", whole.replace(b'"hop": 160', b'"hop": 161')):
+        assert damaged != whole
+        index.write_bytes(damaged)
+        assert Store.open(folder, key_of(plans[:1], AROUND)) is None
+        build(folder, plans[:1], AROUND, ("micro",), workers=1)
+        assert contents(folder) == before
+
+
 def test_a_store_without_checksums_is_taken_as_it_is(plans: list[StreamPlan], tmp_path: Path) -> None:
     """As earlier versions wrote it; what is added to it has them."""
     folder = tmp_path / "s"
     build(folder, plans[:1], AROUND, ("micro",), workers=1)
     about = json.loads((folder / "store.json").read_text(encoding="utf-8"))
-    del about["checksums"]
+    del about["checksums"], about["seal"]
     (folder / "store.json").write_text(json.dumps(about), encoding="utf-8")
     assert Store.open(folder, key_of(plans[:1], AROUND)) is not None
     stamp = (folder / "micro.npy").stat().st_mtime_ns

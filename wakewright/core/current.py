@@ -89,7 +89,12 @@ def _read(phrase: Path) -> dict[str, Any]:
         return {"run": None, "before": [], "log": []}
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return {"run": stored["run"], "before": stored["before"], "log": stored["log"]}
+        run, before, log = stored["run"], stored["before"], stored["log"]
+        if not (isinstance(run, str | None) and isinstance(before, list) and isinstance(log, list)):
+            raise TypeError("no name or list where one belongs")
+        if not all(isinstance(name, str) for name in before):
+            raise TypeError("a run before it without a name")
+        return {"run": run, "before": before, "log": log}
     except (ValueError, KeyError, TypeError) as error:
         raise RunError(f"{path} is damaged", got=repr(error), do="remove it, and promote a run again") from error
 

@@ -2,9 +2,9 @@
 
 A store is a folder with one array of frames per front end, laid end to end over all streams, the utterances in
 them, and `store.json`, written last: with it the store is whole, without it what was written of it is gone on from
-(`data/growing.py`). It holds a checksum of every file, and a store of which one is not as it was written is made
-again. A front end that a later training wants is added to those that are there. It may be deleted at any time when
-nobody trains on it.
+(`data/growing.py`). It holds a checksum of every file and of itself, and a store of which one is not as it was
+written is made again. A front end that a later training wants is added to those that are there. It may be deleted at
+any time when nobody trains on it.
 """
 
 from __future__ import annotations
@@ -150,9 +150,15 @@ Make = Callable[[tuple[str, ...], int], Any]
 
 
 def _index(folder: Path) -> dict[str, Any]:
-    """store.json of a store; nothing where there is none."""
-    index = folder / "store.json"
-    return json.loads(index.read_text(encoding="utf-8")) if index.is_file() else {}
+    """store.json of a store; nothing where there is none, or it is not as it was written."""
+    try:
+        about = json.loads((folder / "store.json").read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    if not isinstance(about, dict):
+        return {}
+    seal = about.pop("seal", None)  # stores of earlier versions have none
+    return about if seal in (None, fingerprint(about)) else {}
 
 
 def _checksum(path: Path) -> int | None:
@@ -260,7 +266,8 @@ def _opened_or_made(folder: Path, about: dict[str, Any], fronts: tuple[str, ...]
     written = _write(folder, grows, lacking, make)
     for part in ("tracks", "checksums"):
         written[part] = dict(sorted((before.get(part, {}) | written[part]).items()))
-    write_json(folder / "store.json", about | written)
+    index = about | written
+    write_json(folder / "store.json", index | {"seal": fingerprint(index)})
     growing.tidy(folder)
     store = Store.open(folder, key)
     assert store is not None
