@@ -16,11 +16,13 @@ from wakewright import pipeline
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.evaluate import real
-from wakewright.evaluate.metrics import DetCurve, Negatives, allowed_count, just_above
+from wakewright.evaluate.metrics import DetCurve, Negatives, allowed_count, just_above, missed_at
 from wakewright.evaluate.real import Material, Measured
 
 REPLICATES = 2000
 """Draws of a bootstrap."""
+NO_GAPS = np.zeros((2, 1), np.float32)
+"""(2, 1) of words without one (see Trial)."""
 Missed = NDArray[np.bool_]
 
 
@@ -127,11 +129,8 @@ class Heard:
 
     def missed(self, condition: str, threshold: float) -> Missed:
         """(words,) which of them this threshold misses."""
-        below = np.asarray(self.words[condition] < np.float64(threshold))
-        if condition not in self.gaps:
-            return below
-        low, high = self.gaps[condition].T
-        return np.asarray(below | ((low < np.float64(threshold)) & (high >= np.float64(threshold))))
+        low, high = self.gaps[condition].T if condition in self.gaps else NO_GAPS
+        return missed_at(self.words[condition], (low, high), np.float64(threshold))
 
     def threshold_missing(self, count: int, condition: str) -> float:
         """The highest threshold that misses no more than so many words."""

@@ -130,6 +130,20 @@ def test_a_word_that_a_cascade_let_go_is_missed(heard: ModuleType) -> None:
     assert not one.missed("as recorded", 0.3).any()
 
 
+def test_words_are_missed_by_the_rule_of_the_package(heard: ModuleType) -> None:
+    """At the very ends of gaps and at the very peaks too, one float64 beside them."""
+    rng = np.random.default_rng(7)
+    peaks = rng.random(40).astype(np.float32)
+    gaps = (np.sort(rng.random((40, 2)), axis=1) * peaks[:, None]).astype(np.float32)
+    pair = dataclasses.replace(scored(heard, 1), words={"as recorded": peaks}, gaps={"as recorded": gaps})
+    trials = [
+        Trial(peaks[i : i + 1], 0.0, 0.1, 0, gap=(float(low), float(high))) for i, (low, high) in enumerate(gaps)
+    ]
+    for edge in map(float, np.concatenate((peaks, gaps.ravel(), [0.0, 1.0]))):
+        for at in (np.nextafter(edge, -1), edge, np.nextafter(edge, 2)):
+            assert pair.missed("as recorded", float(at)).tolist() == [trial.missed(float(at)) for trial in trials]
+
+
 def test_thresholds_are_those_of_the_package(heard: ModuleType) -> None:
     one = scored(heard, 2)
     speech = one.others["speech"]

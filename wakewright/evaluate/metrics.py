@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,12 +62,33 @@ class Trial:
 
     def missed(self, threshold: float) -> bool:
         """Whether the word is not heard at this threshold."""
-        return self.peak < threshold or self.gap[0] < threshold <= self.gap[1]
+        return missed_at(self.peak, self.gap, threshold)
 
     def latency_s(self, threshold: float) -> float | None:
         """Seconds from the end of the word to the first score that reaches `threshold`; None where it is missed."""
         hits = np.flatnonzero(self.scores >= np.float64(threshold)) if not self.missed(threshold) else np.zeros(0)
         return self.first_s + int(hits[0]) * self.hop_s if hits.size else None
+
+
+@overload
+def missed_at(peak: float, gap: tuple[float, float], threshold: float) -> bool:
+    """Of one word."""
+
+
+@overload
+def missed_at(peak: Scores, gap: tuple[Scores, Scores], threshold: np.float64) -> NDArray[np.bool_]:
+    """Of (words,) each."""
+
+
+def missed_at(
+    peak: float | Scores, gap: tuple[float, float] | tuple[Scores, Scores], threshold: float
+) -> bool | NDArray[np.bool_]:
+    """Whether a word with this peak and this gap (see Trial) is not heard; of (words,) each, which of them.
+
+    For arrays the threshold is a np.float64, since NumPy would round a plain float to their float32.
+    """
+    low, high = gap
+    return (peak < threshold) | ((low < threshold) & (threshold <= high))
 
 
 def cut_trial(
