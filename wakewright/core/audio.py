@@ -137,9 +137,9 @@ UNKNOWN_BYTES = 0x7FFF0000
 def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
     import soundfile
 
-    if str(path) != printable(path):  # it could be opened, but stand in no manifest
+    if str(path) != in_utf8(path):  # it could be opened, but stand in no manifest
         raise AudioError(
-            f"{printable(path)} cannot be used", got="a name that is not UTF-8", do="rename it, in plain letters"
+            f"{in_utf8(path)} cannot be used", got="a name that is not UTF-8", do="rename it, in plain letters"
         )
     if path.is_dir():
         raise AudioError(f"no recording at {path}", got="a folder", do="name a file in it")
@@ -281,7 +281,7 @@ def _files_below(folder: Path, suffixes: Collection[str]) -> Iterator[Path]:
             waiting += [here / link for link in sorted(below) if here.joinpath(link).is_symlink()]
 
 
-def printable(path: Path | str) -> str:
+def in_utf8(path: Path | str) -> str:
     """The path with the bytes of names that are not UTF-8 as in "\\xe9", which can be written and shown."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from wakewright.core.audio import printable
+from wakewright.core.audio import in_utf8
 from wakewright.core.engine import map_processes
 from wakewright.core.manifest import Clip, Kind, Manifest
 from wakewright.core.progress import Progress
@@ -110,7 +110,7 @@ def check(
         for clip in part.clips:
             result = results[clip.path]
             if isinstance(result, Unreadable):
-                found.append(Finding("unreadable", printable(clip.path), part.name, result.got))
+                found.append(Finding("unreadable", in_utf8(clip.path), part.name, result.got))
             else:
                 members.append(_Member(clip, part.name, result))
     alone = [list(faults.of_clip(m.clip, m.part, m.reading)) for m in members]

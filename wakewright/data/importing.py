@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from wakewright.core.audio import printable
+from wakewright.core.audio import in_utf8
 from wakewright.core.errors import InputError
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
@@ -52,7 +52,7 @@ def import_found(found: Sequence[Found], out: Path, progress: Progress, *, worke
     out.parent.mkdir(parents=True, exist_ok=True)
     with Journal.open(journal_of(out)) as journal:
         results, opened = journal.read_all([str(f.path) for f in found], progress, workers)
-        bad = {printable(path): result for path, result in results.items() if isinstance(result, Unreadable)}
+        bad = {in_utf8(path): result for path, result in results.items() if isinstance(result, Unreadable)}
         kept = [(f, results[str(f.path)]) for f in found if str(f.path) not in gone]
         clips = tuple(clip_of(f, reading.seconds) for f, reading in kept if isinstance(reading, Reading))
         if not clips:

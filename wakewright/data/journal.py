@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
-from wakewright.core.audio import printable
+from wakewright.core.audio import in_utf8
 from wakewright.core.engine import map_processes
 from wakewright.core.errors import InputError
 from wakewright.core.files import disk_errors
@@ -86,7 +86,7 @@ class Journal:
                 stamped = map_processes(_read_stamped, fresh, workers, chunk=CHUNK, progress_bar=bar)
                 for path, (then, result) in zip(fresh, stamped, strict=True):
                     results[path] = result
-                    if then is not None and path == printable(path):  # else it cannot be written
+                    if then is not None and path == in_utf8(path):  # else it cannot be written
                         self.add(path, then, result)
         return {path: result for path, result in results.items() if result is not None}, len(fresh)
 

@@ -16,7 +16,7 @@ from wakewright.apps.judge import connection, log, serve
 from wakewright.apps.judge import keys as ring
 from wakewright.apps.judge.keys import KeyRing
 from wakewright.apps.judge.limits import Limits
-from wakewright.apps.judge.log import Log, printable
+from wakewright.apps.judge.log import Log, escaped
 from wakewright.apps.judge.refusal import REASONS, Refusal
 from wakewright.apps.judge.server import Court, create_app
 
@@ -159,7 +159,7 @@ def test_a_flood_of_a_judge_is_told_at_its_end_and_counted_whole(exported: dict[
 
 
 def test_what_a_client_names_cannot_write_in_the_log(client: TestClient, lines: Lines) -> None:
-    assert printable("/kätchen \x1b[31m\u2028\u202e\n\x9b") == "/kätchen \\x1b[31m\\u2028\\u202e\\n\\x9b"
+    assert escaped("/kätchen \x1b[31m\u2028\u202e\n\x9b") == "/kätchen \\x1b[31m\\u2028\\u202e\\n\\x9b"
     client.get("/%1B%5B31m%C2%9B%E2%80%A8%E2%80%AEx")
     client.request("M" * 5000, "/nothing")
     assert lines.all[0]["path"] == "/\\x1b[31m\\x9b\\u2028\\u202ex"

@@ -20,7 +20,7 @@ from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
 from wakewright.apps.judge.fair import gives_way
-from wakewright.apps.judge.log import printable
+from wakewright.apps.judge.log import escaped
 from wakewright.apps.judge.refusal import Refusal
 from wakewright.apps.judge.transport import Bounded, Note, peer_of
 
@@ -161,7 +161,7 @@ def _as_written(refusal: Refusal) -> bytes:
 
 
 def _no_http(got: str) -> Refusal:
-    return Refusal(400, "this is no request of HTTP/1.1", got=printable(got[:200]), do=SEE_DOCS)
+    return Refusal(400, "this is no request of HTTP/1.1", got=escaped(got[:200]), do=SEE_DOCS)
 
 
 def _late(begun: int, seconds: float) -> Refusal:
@@ -195,5 +195,5 @@ def _no_stream(event: h11.Request) -> Refusal | None:
 
 
 def _no_handshake(status: int, got: str, headers: dict[str, str] | None = None) -> Refusal:
-    what, got = "this handshake cannot become a stream", printable(got[:200])
+    what, got = "this handshake cannot become a stream", escaped(got[:200])
     return Refusal(status, what, got=got, do=SEE_WEBSOCKET, headers=headers, reason="handshake")

@@ -24,7 +24,7 @@ TELL_S = 10.0
 """How often it is said what was left out."""
 
 
-def printable(text: str) -> str:
+def escaped(text: str) -> str:
     """Text of a client as it may stand in a log: what moves a cursor, ends a line or turns the script is escaped."""
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
@@ -78,5 +78,5 @@ class Others(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """One line of theirs."""
-        about = {"event": "server", "of": record.name, "what": printable(record.getMessage().strip()[:300])}
+        about = {"event": "server", "of": record.name, "what": escaped(record.getMessage().strip()[:300])}
         self._log.limited("server", about, record.levelno, record.exc_info)

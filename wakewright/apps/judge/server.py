@@ -28,7 +28,7 @@ from wakewright.apps.judge.intake import Intake
 from wakewright.apps.judge.keep import Keeper
 from wakewright.apps.judge.keys import KeyRing
 from wakewright.apps.judge.limits import Limits, Rates
-from wakewright.apps.judge.log import Log, printable
+from wakewright.apps.judge.log import Log, escaped
 from wakewright.apps.judge.metrics import CONTENT_TYPE_LATEST, Metrics
 from wakewright.apps.judge.refusal import Refusal
 from wakewright.apps.judge.stream import converse
@@ -311,7 +311,7 @@ def _nothing(method: str, path: str, status: int = 404, headers: Mapping[str, st
     return Refusal(
         status,
         what.get(status, "this request cannot be answered"),
-        got=printable(f"{method} {path}"[:200]),
+        got=escaped(f"{method} {path}"[:200]),
         do=SEE_DOCS,
         headers=headers,
     )
@@ -333,7 +333,7 @@ def _watched(court: Court) -> Callable[[Request, Callable[[Request], Awaitable[R
         except InputError as error:
             response = await _refused(request, Refusal(422, error.what, got=error.got, do=error.do))
         except Exception as error:
-            court.log.limited("traceback", {"event": "failed", "path": printable(path[:80])}, logging.ERROR, error)
+            court.log.limited("traceback", {"event": "failed", "path": escaped(path[:80])}, logging.ERROR, error)
             failed = Refusal(500, "the Judge failed", got="an error of its own", do="see its log, and report it")
             response = await _refused(request, failed)
         seconds = time.perf_counter() - began
@@ -352,7 +352,7 @@ def _line(request: Request, status: int, seconds: float) -> dict[str, Any]:
     line: dict[str, Any] = {
         "event": "request",
         "method": request.method[:20],
-        "path": printable(request.url.path[:80]),
+        "path": escaped(request.url.path[:80]),
         "status": status,
         "ms": round(1000 * seconds, 1),
         "client": request.state.client,
