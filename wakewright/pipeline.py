@@ -19,6 +19,7 @@ from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.progress import Progress
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
+from wakewright.core.taught import taught
 from wakewright.data import adviser, copies, dataset, hard, leaks, parted, splits, spoken, store
 from wakewright.data import parts as scenes
 from wakewright.data.parts import Scene
@@ -117,14 +118,14 @@ def _parts(run: Run, found: Manifest, datasets: set[str], mistakes: Manifest, pr
     from and nothing else. Raises RecipeError for one from a file that is kept
     for validation or the test, and for whatever else would be learnt from and measured on.
     """
-    taught = start.taught(run)
-    same = copies.find(found + taught, progress, workers=run.recipe.engine.workers)
+    learnt = taught(run)
+    same = copies.find(found + learnt, progress, workers=run.recipe.engine.workers)
     leaks.refuse(leaks.find(splits.given(found), same))  # before anything is spoken
     clips = found + spoken.speak(run.recipe, progress)
     with parted.settling():
         parts = splits.split(clips, run.recipe, same, datasets, parted.earlier(run, datasets))
         leaks.refuse(leaks.find(parts, same))
-        leaks.refuse_taught(parts, taught, str(run.recipe.train.start), same)
+        leaks.refuse_taught(parts, learnt, str(run.recipe.train.start), same)
         hard.refuse_held_out(mistakes, [clip.path for part in ("validation", "test") for clip in parts[part]])
         parted.settle(run, datasets, parts)
     for line in splits.told(parts):

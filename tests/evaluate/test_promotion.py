@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from wakewright.apps.cli import main
-from wakewright.core import current
+from wakewright.core import current, taught
 from wakewright.core.audio import write_wav
 from wakewright.core.errors import InputError, RunError
 from wakewright.core.manifest import Clip, Manifest
@@ -190,7 +190,8 @@ def measured(words: dict[str, int], hours: dict[str, float]) -> Result:
 def run_measured(place: Path, seed: int, words: dict[str, int], hours: dict[str, float]) -> Run:
     run = Run.create(Recipe(phrase="hey katya", seed=seed), place)
     write_result(run.folder / "eval" / "result.json", measured(words, hours))
-    Manifest().write(run.folder / "manifest-test.jsonl")
+    for part in ("train", "test"):
+        Manifest().write(run.folder / f"manifest-{part}.jsonl")
     return run
 
 
@@ -218,10 +219,32 @@ def test_what_a_run_learnt_before_it_began_counts_too(tmp_path: Path) -> None:
     ann = [Manifest((Clip(f"/r/ann/{n}.wav", "positive", 1.0, "ann", "mine", real=True),)) for n in (1, 2)]
     words = {"own recordings, as hard as in training": 4}
     old, fresh = (run_measured(tmp_path, seed, words, {"speech": 0.14}) for seed in (1, 2))
-    Manifest().write(fresh.folder / "manifest-train.jsonl")
-    ann[0].write(fresh.folder / "manifest-taught.jsonl")
+    ann[0].write(fresh.folder / taught.NAME)
     ann[1].write(old.folder / "manifest-test.jsonl")
     with pytest.raises(InputError, match="one of the runs has learnt what the other was measured on"):
+        compare(old, fresh)
+
+
+def test_what_a_run_of_an_earlier_version_learnt_before_it_began_counts_too(tmp_path: Path) -> None:
+    """It kept nothing of it, but the run that it went on from is there."""
+    ann = [Manifest((Clip(f"/r/ann/{n}.wav", "positive", 1.0, "ann", "mine", real=True),)) for n in (1, 2)]
+    words = {"own recordings, as hard as in training": 4}
+    old, first, fresh = (run_measured(tmp_path, seed, words, {"speech": 0.14}) for seed in (1, 2, 3))
+    train = fresh.recipe.train.model_copy(update={"start": str(first.folder)})
+    fresh = Run(fresh.folder, fresh.recipe.model_copy(update={"train": train}))
+    ann[0].write(first.folder / "manifest-train.jsonl")
+    ann[1].write(old.folder / "manifest-test.jsonl")
+    with pytest.raises(InputError, match="one of the runs has learnt what the other was measured on"):
+        compare(old, fresh)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_run_whose_parts_are_gone_is_not_compared_by_its_parts(tmp_path: Path, part: str) -> None:
+    words = {"own recordings, as hard as in training": 4}
+    old, fresh = (run_measured(tmp_path, seed, words, {"speech": 0.14}) for seed in (1, 2))
+    assert compare(old, fresh).promoted
+    (old.folder / f"manifest-{part}.jsonl").unlink()
+    with pytest.raises(RunError, match=f"has no manifest-{part}.jsonl"):
         compare(old, fresh)
 
 
@@ -323,7 +346,6 @@ def heard(exported: dict[str, Path], tmp_path: Path) -> tuple[Run, Run]:
     runs = []
     for seed, threshold in ((1, 1.0), (2, 0.0)):
         run = run_measured(tmp_path / "runs", seed, {"clean": 16}, {"speech": 0.14})
-        Manifest().write(run.folder / "manifest-train.jsonl")
         for path in exported["mixednet"].glob("model.*"):
             shutil.copy(path, run.folder)
         about = json.loads((exported["mixednet"] / "metadata.json").read_bytes())

@@ -18,7 +18,6 @@ import pytest
 from tests.evaluate.test_promotion import run_measured, say
 from wakewright.apps.cli import main
 from wakewright.core import current
-from wakewright.core.manifest import Manifest
 from wakewright.core.run import Run
 from wakewright.evaluate.promotion import NAME, compare, read_decision
 
@@ -30,7 +29,6 @@ def detectors(exported: dict[str, Path], place: Path, old: str = "mixednet") -> 
     runs = []
     for seed, name in ((1, old), (2, "mixednet")):
         run = run_measured(place / "runs", seed, {"clean": 16}, {"speech": 0.14})
-        Manifest().write(run.folder / "manifest-train.jsonl")
         for path in exported[name].glob("model.*"):
             shutil.copy(path, run.folder)
         shutil.copy(exported[name] / "metadata.json", run.metadata_path)

@@ -8,6 +8,7 @@ from pathlib import Path
 from wakewright.core.manifest import Clip, Manifest
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
+from wakewright.core.taught import NAME, taught
 from wakewright.models import registry
 from wakewright.train import start
 
@@ -33,16 +34,16 @@ def who(clips: Manifest) -> list[str]:
 
 def test_what_every_run_before_has_learnt_counts_and_is_kept(tmp_path: Path) -> None:
     first = run_from(None, tmp_path, "ann")
-    assert who(start.taught(first)) == []
+    assert who(taught(first)) == []
     second = run_from(first, tmp_path, "bob")
-    assert who(start.taught(second)) == ["ann"]
+    assert who(taught(second)) == ["ann"]
     third = run_from(second, tmp_path, "carl")
-    assert who(start.taught(third)) == ["ann", "bob"]
-    (second.folder / start.TAUGHT).unlink()  # as an earlier version left it
+    assert who(taught(third)) == ["ann", "bob"]
+    (second.folder / NAME).unlink()  # as an earlier version left it
     fourth = run_from(second, tmp_path, "dora")
-    assert who(start.taught(fourth)) == ["ann", "bob"]
+    assert who(taught(fourth)) == ["ann", "bob"]
     for run in (first, second):
         shutil.rmtree(run.folder)
-    assert who(start.taught(third)) == ["ann", "bob"]
-    (third.folder / start.TAUGHT).unlink()
-    assert who(start.taught(third)) == []
+    assert who(taught(third)) == ["ann", "bob"]
+    (third.folder / NAME).unlink()
+    assert who(taught(third)) == []

@@ -59,7 +59,7 @@ def _of_run(wish: Wish) -> tuple[Recipe, Manifest]:
             "a run keeps its recipe", got=" ".join(wish.settings), do="leave the settings out, or name a recipe"
         )
     run = Run.open(wish.what)
-    return run.recipe, Manifest.read(run.require("manifest-train.jsonl"))
+    return run.recipe, run.clips("train")
 
 
 def _of_recipe(wish: Wish) -> tuple[Recipe, Manifest]:

@@ -38,6 +38,7 @@ from wakewright.core.files import (
     write_text,
 )
 from wakewright.core.lock import exclusive, holder
+from wakewright.core.manifest import Manifest, Part
 from wakewright.core.recipe import Recipe
 
 FORMAT = 1
@@ -211,6 +212,10 @@ class Run:
                 do=f"finish it: wakewright train --resume {self.folder}",
             )
         return path
+
+    def clips(self, part: Part) -> Manifest:
+        """The clips of a part. Raises RunError when the run has not come that far, InputError for a damaged list."""
+        return Manifest.read(self.require(f"manifest-{part}.jsonl"))
 
     # Who works in it, and how it went.
 

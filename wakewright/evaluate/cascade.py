@@ -135,9 +135,9 @@ def lowest(tried: Sequence[Tried], fa_per_hour: float) -> Tried:
 
 
 def _unknown_to(judge: Run, sentry: Run) -> Parts:
-    known = {clip.path for clip in Manifest.read(judge.require("manifest-train.jsonl"))}
+    known = {clip.path for clip in judge.clips("train")}
     known |= {clip for run in (judge, sentry) for clip in run.suspects()}
-    validation = Manifest.read(sentry.require("manifest-validation.jsonl"))
+    validation = sentry.clips("validation")
     kept = Manifest(tuple(clip for clip in validation if clip.path not in known or clip.kind == "rir"))
     return {"validation": kept}
 

@@ -180,7 +180,7 @@ def evaluate_run(run: Run, folder: Path | str, progress: Progress) -> Result:
     warnings: tuple[str, ...] = ()
     usual = list(words)
     if not words:
-        test = Manifest.read(run.require("manifest-test.jsonl"))
+        test = run.clips("test")
         held = scenes.word_scene({"test": test}, "test", run.recipe, real=False)
         heard = _heard_by(run, "measure words", held, progress, Wanted("missed", threshold))
         name = "held-out voices, as at home"
@@ -217,8 +217,7 @@ def publish(run: Run, result: Result, galleries: Sequence[Gallery], every: Outco
         history=training_history(run.metrics()),
         forms=int8_forms(run.metrics()),
         advice=tuple(run.record.get("advice", ())),
-        licences=licences(Manifest.read(run.require("manifest-train.jsonl")))
-        + backbone_licences(run.record.get("backbone")),
+        licences=licences(run.clips("train")) + backbone_licences(run.record.get("backbone")),
         created=record.now(),
     )
     write_outcomes(run.eval_dir, every, result.created)

@@ -15,17 +15,17 @@ import json
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 from pydantic import TypeAdapter
 
 from wakewright.core import record
 from wakewright.core.errors import InputError, RunError
 from wakewright.core.files import write_json
-from wakewright.core.manifest import Manifest, Part
 from wakewright.core.mined import LABELS
 from wakewright.core.progress import Progress
 from wakewright.core.run import Run
+from wakewright.core.taught import taught
 from wakewright.data import leaks
 from wakewright.evaluate.captured import Captured, captured, replay
 from wakewright.evaluate.groups import compare_groups
@@ -192,7 +192,7 @@ def _refuse_taught(old: Run, new: Run) -> None:
     found = [
         leak
         for one, other in ((new, old), (old, new))
-        for leak in leaks.find({"train": _part(one, "train") + _part(one, "taught"), "test": _part(other, "test")})
+        for leak in leaks.find({"train": one.clips("train") + taught(one), "test": other.clips("test")})
     ]
     if found:
         raise InputError(
@@ -201,12 +201,6 @@ def _refuse_taught(old: Run, new: Run) -> None:
             do="train with the seed and the parts of the old run, or measure both on sound that neither has learnt: "
             "wakewright evaluate RUN --speech DIR",
         )
-
-
-def _part(run: Run, part: Part | Literal["taught"]) -> Manifest:
-    """Clips of a part, or those that a run's first weights had learnt from; none where there is no such file."""
-    path = run.folder / f"manifest-{part}.jsonl"
-    return Manifest.read(path) if path.is_file() else Manifest()
 
 
 def _same(
@@ -314,7 +308,7 @@ def _replayed(old: Run, new: Run, found: Captured, workers: int, progress: Progr
     wakes = [
         dict(zip(sounds, replay(run, list(sounds.values()), workers, progress), strict=True)) for run in (old, new)
     ]
-    learnt = {Path(clip.path).stem for clip in _trained_on(new).of("hard_negative")}
+    learnt = {Path(clip.path).stem for clip in new.clips("train").of("hard_negative")}
     negatives, phrases = ([i for i, (_, of) in found.labelled.items() if of == label] for label in LABELS)
     wrong = [
         (MINED_LEARNT, "woken", [_tried(i, found, wakes) for i in negatives if i in learnt]),
@@ -347,12 +341,8 @@ def _unlabelled(found: Captured, wakes: Sequence[Mapping[str, bool]]) -> Unlabel
     return Unlabelled(len(found.unlabelled), hours, *(sum(woke[i] for i in found.unlabelled) for woke in wakes))
 
 
-def _trained_on(run: Run) -> Manifest:
-    return Manifest.read(run.require("manifest-train.jsonl"))
-
-
 def _remarks(old: Run, new: Run, found: Captured) -> Iterable[str]:
-    tests = [Manifest.read(run.require("manifest-test.jsonl")) for run in (old, new)]
+    tests = [run.clips("test") for run in (old, new)]
     if tests[0].fingerprint() != tests[1].fingerprint():
         yield "The two test parts are not the same clips: voices, recordings or the version differ."
     for path in found.gone:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, get_args
 
 import torch
 
 from wakewright.core.errors import InputError
 from wakewright.core.files import write_bytes, write_json
-from wakewright.core.manifest import Manifest
+from wakewright.core.manifest import Part
 from wakewright.core.progress import Progress
 from wakewright.core.run import Run
 from wakewright.data import parts as scenes
@@ -46,8 +46,7 @@ def quantise(run: Run, streams: int, folder: Path, progress: Progress) -> Any:
             got=model.frontend,
             do="use --to onnx, or train without model.frontend",
         )
-    names = ("train", "validation", "test")
-    parts = cast(Parts, {name: Manifest.read(run.require(f"manifest-{name}.jsonl")) for name in names})
+    parts: Parts = {part: run.clips(part) for part in get_args(Part)}
     watch(model, _heard(run, parts, streams, folder / "features", progress))
     file = tflite.convert(model)
     write_bytes(folder / "model.tflite", file)

@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from wakewright.core import taught
 from wakewright.core.errors import RecipeError, RunError
 from wakewright.core.files import write_bytes
-from wakewright.core.manifest import Manifest
 from wakewright.core.recipe import Recipe
 from wakewright.core.run import Run
 from wakewright.models import registry
 
 NAME = "start.pt"
 """File of the weights in the run that begins with them."""
-TAUGHT = "manifest-taught.jsonl"
-"""What these weights had learnt from."""
 
 
 def find(recipe: Recipe) -> Path | None:
@@ -43,37 +41,13 @@ def find(recipe: Recipe) -> Path | None:
     return path
 
 
-def taught(run: Run) -> Manifest:
-    """What the weights that a run begins with have learnt from: in the run that `train.start` names, and before.
-
-    Nothing where it names none, or one that is gone and of which nothing was kept. Raises InputError for a manifest
-    that cannot be read.
-    """
-    return _taught(run, set())
-
-
-def _taught(run: Run, known: set[Path]) -> Manifest:
-    """`known` are the runs that were asked already."""
-    kept = run.folder / TAUGHT
-    if kept.is_file():
-        return Manifest.read(kept)
-    if run.recipe.train.start is None:
-        return Manifest()
-    folder = Path(run.recipe.train.start).expanduser().resolve()
-    path = folder / "manifest-train.jsonl"
-    if not path.is_file() or folder in known:
-        return Manifest()
-    learnt = Manifest.read(path) + _taught(Run.open(folder), known | {folder})
-    return Manifest(tuple(dict.fromkeys(learnt)))
-
-
 def keep(run: Run) -> None:
     """Copy the weights that the run begins with into it, and what they learnt from, unless they are there.
 
-    Raises as `find` and `taught`.
+    Raises as `find` and `taught.taught`.
     """
     if not (run.folder / NAME).is_file() and (path := find(run.recipe)) is not None:
-        taught(run).write(run.folder / TAUGHT)
+        taught.taught(run).write(run.folder / taught.NAME)
         write_bytes(run.folder / NAME, path.read_bytes())
 
 
