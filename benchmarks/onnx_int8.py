@@ -37,7 +37,7 @@ def networks(model: Any, folder: Path) -> dict[str, tuple[int, OnnxNetwork]]:
     """Bytes and network of each form."""
     plain = copy.deepcopy(model)
     quantised.set_rounding(plain, rounds=False, watches=False)
-    with mock.patch.object(qdq, "store_file"):
+    with mock.patch.object(qdq, "store"):
         onnx.write(model, folder / "rounded floats.onnx")
     onnx.write(model, folder / "int8.onnx")
     onnx.write(plain, folder / "float.onnx")

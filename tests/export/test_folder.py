@@ -379,7 +379,7 @@ def test_onnx_of_an_earlier_version_is_stored_as_int8(
     int8: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = Run.open(Path(shutil.copytree(int8.folder, tmp_path / "older")))
-    monkeypatch.setattr(qdq, "store_file", lambda *_: None)
+    monkeypatch.setattr(qdq, "store", lambda *_: None)
     onnx.write(registry.of_run(older), older.onnx_path)
     monkeypatch.undo()
     before = older.onnx_path.read_bytes()

@@ -91,7 +91,7 @@ def test_it_gives_what_the_floats_gave_in_a_fraction_of_the_bytes(
     mixednet: Any, heard: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     onnx.write(mixednet, tmp_path / "int8.onnx")
-    monkeypatch.setattr(qdq, "store_file", lambda *_: None)
+    monkeypatch.setattr(qdq, "store", lambda *_: None)
     onnx.write(mixednet, tmp_path / "float.onnx")
     monkeypatch.undo()
     frames = dequantise(heard(3000))

@@ -80,9 +80,10 @@ def write(model: Any, path: Path) -> float:
 def finish(path: Path, model: Any) -> None:
     """Store the weights of a model that rounds as int8, and write into the file at `path` which front end it hears
     through and how many of its frames a step takes."""
-    if quantised.is_rounding(model):
-        qdq.store_file(path, HEARD.get(model.frontend))
-    qdq.label(path, {"frontend": model.frontend, "stride": str(model.stride)})
+    with qdq.rewriting(path) as written:
+        if quantised.is_rounding(model):
+            qdq.store(written, HEARD.get(model.frontend))
+        qdq.label(written, {"frontend": model.frontend, "stride": str(model.stride)})
 
 
 def write_windowed(model: Any, path: Path) -> float:

@@ -10,6 +10,8 @@ product, and a DequantizeLinear for it would be one more operator at each step.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -47,17 +49,16 @@ def store(model: ModelProto, heard: Grid | None) -> None:
     graph.write()
 
 
-def store_file(path: Path, heard: Grid | None) -> None:
-    """`store` the model that lies at `path`."""
-    model = onnx.load(str(path))
-    store(model, heard)
-    path.write_bytes(model.SerializeToString())
-
-
-def label(path: Path, properties: dict[str, str]) -> None:
-    """Write properties into the model that lies at `path`, in place of those it has."""
-    model = onnx.load(str(path))
+def label(model: ModelProto, properties: dict[str, str]) -> None:
+    """Write properties into `model`, in place of those it has."""
     helper.set_model_props(model, properties)
+
+
+@contextlib.contextmanager
+def rewriting(path: Path) -> Iterator[ModelProto]:
+    """The model that lies at `path`; what the block makes of it is written there when it ends well."""
+    model = onnx.load(str(path))
+    yield model
     path.write_bytes(model.SerializeToString())
 
 
