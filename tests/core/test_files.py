@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import signal
@@ -13,9 +14,12 @@ from pathlib import Path
 import pytest
 
 from wakewright.core import files
-from wakewright.core.errors import DiskFull
+from wakewright.core.errors import DiskFull, EnvironmentProblem
+from wakewright.core.progress import Progress
+from wakewright.data import copies
 
 OLD = "the old file\n"
+REMOUNT_READ_ONLY = 0x21
 
 
 @pytest.fixture
@@ -124,6 +128,42 @@ def test_the_cache_is_where_the_environment_says(tmp_path: Path, monkeypatch: py
     assert files.cache_dir() == tmp_path
     monkeypatch.delenv("WAKEWRIGHT_CACHE")
     assert files.cache_dir() == Path.home() / ".cache" / "wakewright"
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", "~/kept")
+    assert files.cache_dir() == Path.home() / "kept"
+
+
+def test_a_cache_that_cannot_be_written_is_named(
+    tmp_path: Path, disk_of: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = disk_of("64k")
+    (disk / "old").mkdir()
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.mount(b"none", os.fsencode(disk), None, REMOUNT_READ_ONLY, None) == 0
+    (tmp_path / "file").write_bytes(b"")
+    writers: tuple[Callable[[Path], object], ...] = (
+        lambda place: files.write_text(place / "speech" / "a.wav", "x"),
+        lambda place: files.append_line(place / "seen.json", {}),
+        lambda place: copies._read(place / "readings" / "mine.jsonl", [], Progress(), 1),
+    )
+    for cache, why in (
+        (tmp_path / "file", "(File exists|Not a directory)"),
+        (tmp_path / "file" / "below", "(File exists|Not a directory)"),
+        (disk, "Read-only file system"),
+        (disk / "old", "Read-only file system"),
+        (disk / "new", "Read-only file system"),
+    ):
+        monkeypatch.setenv("WAKEWRIGHT_CACHE", str(cache))
+        for write in writers:
+            with pytest.raises(
+                EnvironmentProblem, match=rf"^the cache {cache} cannot be used\n  got: /.*: {why}\n  do: "
+            ):
+                write(cache)
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(tmp_path / "elsewhere"))
+    with pytest.raises(OSError, match=r"File exists|Not a directory"):  # of which another tells in its own words
+        files.write_text(tmp_path / "file" / "a.wav", "x")
+    (tmp_path / "elsewhere" / "runs").mkdir(parents=True)
+    with pytest.raises(FileExistsError), files.disk_errors(tmp_path):  # a name that is taken is another's matter too
+        (tmp_path / "elsewhere" / "runs").mkdir()
 
 
 def test_a_file_has_one_spelling_and_links_keep_their_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -284,7 +284,9 @@ def test_a_place_where_nothing_can_be_kept_is_named(
         monkeypatch.setenv("WAKEWRIGHT_PARTS", str(path))
         with pytest.raises(RunError, match=f"{told}\n  do:  name a file"), parted.settling():
             pass
-    monkeypatch.setenv("WAKEWRIGHT_PARTS", str(tmp_path / "not" / "yet" / "parts.jsonl"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WAKEWRIGHT_PARTS", "~/not/yet/parts.jsonl")
+    assert parted.everywhere() == tmp_path / "not" / "yet" / "parts.jsonl"
     assert trained(phrase("hey katya", tmp_path), people("mine", 0, 3))
     assert parted.read(parted.everywhere(), RECIPE, {"mine"})
 

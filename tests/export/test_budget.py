@@ -164,6 +164,15 @@ def test_a_shape_is_written_once_and_told_without_torch_from_then_on(
     assert len(list((tmp_path / "budgets").iterdir())) == 2, "another shape is another budget"
 
 
+def test_a_cache_that_cannot_be_read_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setenv("WAKEWRIGHT_CACHE", str(tmp_path / "file"))
+    assert main(["budget", "hey katya", "--for", "esp32-s3"]) == 3
+    assert f"wakewright: the cache {tmp_path / 'file'} cannot be used\n  got: " in capsys.readouterr().err
+
+
 def test_where_torch_is_loaded_nothing_of_the_caller_is_kept_from_collection(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

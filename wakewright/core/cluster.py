@@ -27,7 +27,7 @@ from typing import Any
 from wakewright.core import ground
 from wakewright.core.engine import ONE_THREAD, Advances, Item, Probe, Result, Workers, chunks, work_on
 from wakewright.core.errors import EnvironmentProblem, InputError, MissingPackage
-from wakewright.core.files import cache_dir, fingerprint
+from wakewright.core.files import cache_dir, disk_errors, fingerprint
 from wakewright.core.flow import Flow, nobody
 from wakewright.core.recipe import Recipe
 from wakewright.core.where import address_problem
@@ -226,8 +226,9 @@ def _marker() -> str:
     place = cache_dir().resolve() / "cluster" / f"{socket.gethostname()}-{os.getpid()}"
     if _connection.get("marker") != place:
         _remove_marker()
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.touch()
+        with disk_errors(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.touch()
         _connection["marker"] = place
         atexit.register(_remove_marker)
     return str(place)

@@ -16,10 +16,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from wakewright.core.errors import DiskFull, RunError
+from wakewright.core.errors import DiskFull, EnvironmentProblem, RunError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT} if hasattr(errno, "EDQUOT") else {errno.ENOSPC}
-
+_REFUSED = {errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR}
+"""Of a place where nothing may be written, or where no folder can be since a file is there."""
 
 ADVICE = "free some space, or point --output-dir and WAKEWRIGHT_CACHE at another disk, then use --resume"
 """What to do about a full disk, where nothing else is said."""
@@ -27,10 +28,19 @@ ADVICE = "free some space, or point --output-dir and WAKEWRIGHT_CACHE at another
 
 @contextlib.contextmanager
 def disk_errors(path: Path, do: str = ADVICE) -> Iterator[None]:
-    """Turn "no space left" into `DiskFull`, naming the path and what to `do` about it."""
+    """Turn "no space left" into `DiskFull`, naming the path and what to `do` about it.
+
+    A refusal of the cache, which everything reads and writes unasked, becomes `EnvironmentProblem`.
+    """
     try:
         yield
     except OSError as error:
+        if error.errno in _REFUSED and _of_cache(error.filename) and not _is_taken(error):
+            raise EnvironmentProblem(
+                f"the cache {cache_dir()} cannot be used",
+                got=f"{error.filename}: {error.strerror}",
+                do="name a folder that can be written in WAKEWRIGHT_CACHE",
+            ) from error
         if error.errno not in _FULL:
             raise
         raise DiskFull(
@@ -38,6 +48,19 @@ def disk_errors(path: Path, do: str = ADVICE) -> Iterator[None]:
             got=error.strerror or "disk full",
             do=do,
         ) from error
+
+
+def _of_cache(filename: Any) -> bool:
+    """Whether this is in the cache, or above it, where a folder of it was to be made."""
+    if not isinstance(filename, str | Path):
+        return False
+    path, cache = Path(filename).absolute(), cache_dir().absolute()
+    return path.is_relative_to(cache) or cache.is_relative_to(path)
+
+
+def _is_taken(error: OSError) -> bool:
+    """Whether a folder was to be new and is there, which says nothing against the cache that it is in."""
+    return isinstance(error, FileExistsError) and Path(error.filename).is_dir()
 
 
 @contextlib.contextmanager
@@ -165,4 +188,4 @@ def fingerprint(*parts: Any) -> str:
 
 def cache_dir() -> Path:
     """Where reusable work (spoken clips, rooms, features) is kept: $WAKEWRIGHT_CACHE, else ~/.cache/wakewright."""
-    return Path(os.environ.get("WAKEWRIGHT_CACHE") or Path.home() / ".cache" / "wakewright")
+    return Path(os.environ.get("WAKEWRIGHT_CACHE") or "~/.cache/wakewright").expanduser()

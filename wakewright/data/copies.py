@@ -71,7 +71,6 @@ def _name(source: str, root: str) -> str:
 
 def _read(journal: Path, paths: Sequence[str], progress: Progress, workers: int) -> dict[str, Result]:
     """What reading gave; another training that reads the same is waited for."""
-    journal.parent.mkdir(parents=True, exist_ok=True)
     until = time.monotonic() + PATIENCE_S
     while True:
         try:

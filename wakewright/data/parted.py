@@ -44,7 +44,7 @@ def beside(run: Run) -> Path:
 
 def everywhere() -> Path:
     """Where the parts of people are kept for every phrase and folder: $WAKEWRIGHT_PARTS, else in the cache."""
-    return Path(os.environ.get("WAKEWRIGHT_PARTS") or cache_dir() / NAME)
+    return Path(os.environ.get("WAKEWRIGHT_PARTS") or cache_dir() / NAME).expanduser()
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from wakewright.core.files import cache_dir, fingerprint, write_json
+from wakewright.core.files import cache_dir, disk_errors, fingerprint, write_json
 from wakewright.core.recipe import Board, Recipe, Targets
 from wakewright.dsp import micro
 from wakewright.export import arena as arenas
@@ -91,16 +91,17 @@ class Budget:
 def of_recipe(recipe: Recipe) -> Budget | None:
     """Before any training: what the recipe's model will need; None for one that no microcontroller runs.
 
-    A shape that was asked about before, of the same code, is not written and measured again. Raises DiskFull.
+    A shape that was asked about before, of the same code, is not written and measured again. Raises DiskFull, and
+    EnvironmentProblem where the cache cannot be written.
     """
     known = fingerprint(recipe.model.model_dump(mode="json"), _code(), is_installed())
     path = cache_dir() / "budgets" / f"{known}.json"
     try:
-        return TypeAdapter(Budget).validate_json(path.read_bytes())
+        with disk_errors(path):
+            return TypeAdapter(Budget).validate_json(path.read_bytes())
     except (FileNotFoundError, ValidationError):  # never asked about, or cut off by another program
         found = _of_shape(recipe)
     if found is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
         write_json(path, dataclasses.asdict(found))
     return found
 

@@ -288,7 +288,8 @@ def _seen_file() -> Path:
 def _seen() -> dict[str, dict[str, str]]:
     path = _seen_file()
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        with disk_errors(path):
+            found = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except ValueError as error:
