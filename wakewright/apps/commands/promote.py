@@ -44,7 +44,7 @@ def promote(
     if over is None and old.folder.resolve() == fresh.folder.resolve():
         typer.echo(f"{fresh.folder} is in use already; nothing changes")
         return
-    for folder in (fresh.folder, fresh.folder.parent):
+    for folder in (fresh.folder, fresh.folder.parent):  # before a long replay; taking into use asks again after it
         require_writable(folder, "make it writable, with room on the disk, and promote again")
     decision = promotion.compare(old, fresh, workers=workers)
     _tell(decision)
