@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from wakewright.core.audio import Samples, resample
 from wakewright.data import espeak_library
 from wakewright.data.voices.program import failed, unknown_voice
-from wakewright.data.voices.protocol import Gender, Utterance, Voice, same_language
+from wakewright.data.voices.protocol import Utterance, Voice, same_language
 
 LICENCE = "GPL-3.0-or-later (program; places no terms on its sound)"
 
@@ -56,9 +56,8 @@ class Espeak:
 
     def voices(self, language: str) -> list[Voice]:
         """One voice per accent of the language, each with every variant of the data folder."""
-        variants = tuple(sorted(_variant_genders()))
         return [
-            Voice(self.name, name, tag, LICENCE, variants=variants)
+            Voice(self.name, name, tag, LICENCE, variants=_variants())
             for name, tag in _accents()
             if same_language(language, tag) and (_script(tag) in (None, _script(language)))
         ]
@@ -79,11 +78,6 @@ def rate_setting(rate: float) -> int:
     return max(80, min(450, round(_WORDS_PER_MINUTE * rate)))
 
 
-def variant_gender(variant: str) -> Gender | None:
-    """What the variant's file says about its gender."""
-    return _variant_genders().get(variant)
-
-
 def _synthesise(lib: ctypes.CDLL, utterance: Utterance) -> NDArray[np.float32]:
     parts: list[NDArray[np.int16]] = []
 
@@ -94,7 +88,7 @@ def _synthesise(lib: ctypes.CDLL, utterance: Utterance) -> NDArray[np.float32]:
 
     callback = _Callback(take)  # named, so that it outlives the calls below
     voice = utterance.voice + (f"+{utterance.variant}" if utterance.variant else "")
-    known = utterance.variant in _variant_genders() or not utterance.variant
+    known = utterance.variant in _variants() or not utterance.variant
     status = lib.espeak_SetVoiceByName(voice.encode())
     if status != 0 or not known:  # the library itself takes an unknown variant in silence
         raise unknown_voice("espeak", voice)
@@ -168,13 +162,8 @@ def _accents() -> tuple[tuple[str, str], ...]:
 
 
 @functools.cache
-def _variant_genders() -> dict[str, Gender | None]:
-    genders: dict[str, Gender | None] = {}
-    for file in (espeak_library.paths()[1] / "voices" / "!v").iterdir():
-        words = [line.split() for line in file.read_text(encoding="utf-8", errors="replace").splitlines()]
-        said = next((w[1] for w in words if len(w) > 1 and w[0] == "gender"), None)
-        genders[file.name] = "female" if said == "female" else "male" if said == "male" else None
-    return genders
+def _variants() -> tuple[str, ...]:
+    return tuple(sorted(file.name for file in (espeak_library.paths()[1] / "voices" / "!v").iterdir()))
 
 
 def _script(tag: str) -> str | None:
