@@ -24,6 +24,19 @@ from wakewright.evaluate.metrics import Negatives, Operating, Trial, cut_trial, 
 from wakewright.evaluate.pair import CALLED, Asked, PairEar, Woken, trials_of
 
 
+def listened(
+    listener: Listener, judge: Judge | Opinion, settings: Settings, confirm: float, sound: Samples, ear: PairEar
+) -> tuple[list[int], list[int]]:
+    """Steps at which a cascade wakes, and those that its Judge confirms."""
+    settings = settings.model_copy(update={"confirm": confirm})
+    cascade = Cascade(listener, {"hey katya": judge}, settings, say=pytest.fail, live=False)
+    events = [*cascade.push(sound), *cascade.end()]
+    cascade.close()
+    hop, first = round(ear.hop_s * 16000), round(ear.first_step_s * 16000)
+    step = {e.number: (e.detection.sample - first) // hop for e in events if e.kind == "wake"}
+    return sorted(step.values()), sorted(step[e.number] for e in events if e.kind == "confirmed")
+
+
 def test_what_is_measured_is_what_the_cascade_does(exported: dict[str, Path], spoken: Manifest) -> None:
     rest = np.random.default_rng(0).normal(0, 0.002, 8000).astype(np.float32)
     sound: Samples = np.concatenate([np.tile(rest, 5), *(p for c in spoken for p in (load(c.path), rest))])[
@@ -36,19 +49,9 @@ def test_what_is_measured_is_what_the_cascade_does(exported: dict[str, Path], sp
     ear = PairEar(Detector.load(folder, threshold=trigger), Judge.load(folder), settings)
     measured = ear.hear_at(sound, [trigger])[0]
     confirm = float(np.median(measured.confidences[measured.confidences > 0]))
-    cascade = Cascade(
-        Listener.load([folder], threshold=trigger),
-        {"hey katya": Judge.load(folder)},
-        settings.model_copy(update={"confirm": confirm}),
-        say=pytest.fail,
-        live=False,
-    )
-    events = [*cascade.push(sound), *cascade.end()]
-    cascade.close()
-    hop, first = round(ear.hop_s * 16000), round(ear.first_step_s * 16000)
-    wakes = {e.number: (e.detection.sample - first) // hop for e in events if e.kind == "wake"}
-    assert sorted(wakes.values()) == measured.wakes(confirm).tolist()
-    confirmed = sorted(wakes[e.number] for e in events if e.kind == "confirmed")
+    listener = Listener.load([folder], threshold=trigger)
+    wakes, confirmed = listened(listener, Judge.load(folder), settings, confirm, sound, ear)
+    assert wakes == measured.wakes(confirm).tolist()
     assert confirmed == measured.confirmed(confirm).tolist()
     assert confirmed
 
@@ -153,19 +156,9 @@ def test_a_sentry_that_stays_awake_is_measured_as_it_listens(
         curve = det_curve(trials, no_negatives())
         said = woken.confidences[woken.confidences > CALLED]
         for confirm in [0.05, *rng.choice(said, min(4, len(said)), replace=False)]:
-            cascade = Cascade(
-                Listener([scripted(levels, 0.4)]),
-                {"hey katya": Opinion()},
-                settings.model_copy(update={"confirm": float(confirm)}),
-                say=pytest.fail,
-                live=False,
-            )
-            events = [*cascade.push(sound), *cascade.end()]
-            cascade.close()
-            hop, first = round(ear.hop_s * 16000), round(ear.first_step_s * 16000)
-            step = {e.number: (e.detection.sample - first) // hop for e in events if e.kind == "wake"}
-            confirmed = sorted(step[e.number] for e in events if e.kind == "confirmed")
-            assert sorted(step.values()) == woken.wakes(float(confirm)).tolist()
+            listener = Listener([scripted(levels, 0.4)])
+            wakes, confirmed = listened(listener, Opinion(), settings, float(confirm), sound, ear)
+            assert wakes == woken.wakes(float(confirm)).tolist()
             assert confirmed == woken.confirmed(float(confirm)).tolist()
             assert len(confirmed) == np.count_nonzero(woken.accepts >= np.float64(confirm))
             scores = np.zeros(len(woken.confidences), np.float32)
