@@ -327,3 +327,25 @@ def test_the_backbones_that_ship_are_listed(words: list[str], capsys: pytest.Cap
     told = capsys.readouterr().out
     assert "mixednet" in told
     assert "0.375" in told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["judge", "key", "add", "hall", "--days", "1e12"],
+        ["judge", "key", "add", "hall", "--days", "nan"],
+        ["judge", "serve", "run", "--rate", "inf"],
+        ["judge", "serve", "run", "--rate", "nan"],
+        ["judge", "serve", "run", "--patience", "inf"],
+        ["cascade", "run", "other", "--calls", "nan"],
+        ["bench", "run", "--seconds", "inf"],
+        ["listen", "run", "--threshold", "nan"],
+    ],
+)
+def test_a_number_that_is_none_is_refused(
+    words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert "Invalid value" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

@@ -19,7 +19,8 @@ from wakewright import Detector
 from wakewright.apps.judge import keys as ring
 from wakewright.apps.judge.keep import Keeper
 from wakewright.apps.judge.keys import KeyRing
-from wakewright.apps.judge.limits import Limits
+from wakewright.apps.judge.limits import Limits, Rates
+from wakewright.apps.judge.refusal import Refusal
 from wakewright.apps.judge.server import Court, create_app
 from wakewright.core.audio import Samples, load, resample
 from wakewright.core.errors import EnvironmentProblem, InputError
@@ -320,6 +321,17 @@ def test_a_client_that_asks_too_often_waits(exported: dict[str, Path]) -> None:
     assert statuses == [200, 200, 200, 429, 429]
     assert client.get("/health").status_code == 200
     assert client.get("/models").headers["retry-after"] == "2"
+
+
+def test_who_comes_back_when_told_to_is_answered() -> None:
+    now = [0.0]
+    rates = Rates(Limits(per_second=0.4, burst=1), clock=lambda: now[0])
+    rates.take("hall")
+    with pytest.raises(Refusal) as refusal:
+        rates.take("hall")
+    assert refusal.value.headers is not None
+    now[0] += float(refusal.value.headers["Retry-After"])  # 2.5 s, and no fewer
+    rates.take("hall")
 
 
 def test_what_is_kept_is_bounded_and_named_by_nobody(

@@ -8,13 +8,15 @@ from typing import Annotated
 
 import typer
 
+from wakewright.apps.commands.options import finite
+
 
 def bench(
     run: Annotated[Path, typer.Argument(help="The run, or a folder made by export.")],
     judge: Annotated[
         Path | None, typer.Option(metavar="RUN", help="Measure this Judge too, here and over HTTP.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=1, help="Audio to stream.")] = 60.0,
+    seconds: Annotated[float, typer.Option(min=1, callback=finite, help="Audio to stream.")] = 60.0,
     count: Annotated[int, typer.Option(min=10, help="Clips to judge.")] = 200,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
 ) -> None:

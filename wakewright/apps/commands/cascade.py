@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from wakewright.apps.commands.options import CascadeSettings
+from wakewright.apps.commands.options import CascadeSettings, finite
 
 if TYPE_CHECKING:
     from wakewright.core.recipe import Cascade as Settings
@@ -28,8 +28,12 @@ def cascade(
     speech: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Recordings to measure the pair on, as for evaluate.")
     ] = None,
-    fa_per_hour: Annotated[float, typer.Option(min=0.01, help="False accepts per hour that are allowed.")] = 0.5,
-    calls: Annotated[float, typer.Option(min=1, help="Wakes per hour that the Judge may be asked about.")] = 60.0,
+    fa_per_hour: Annotated[
+        float, typer.Option(min=0.01, callback=finite, help="False accepts per hour that are allowed.")
+    ] = 0.5,
+    calls: Annotated[
+        float, typer.Option(min=1, callback=finite, help="Wakes per hour that the Judge may be asked about.")
+    ] = 60.0,
     settings: CascadeSettings = None,
     out: Annotated[Path, typer.Option(help="Where the pair is written.")] = Path("cascade.yaml"),
 ) -> None:

@@ -7,12 +7,16 @@ from typing import Annotated
 
 import typer
 
+from wakewright.apps.commands.options import finite
+
 app = typer.Typer(name="judge", help="A server that confirms what a Sentry heard.", no_args_is_help=True)
 key_app = typer.Typer(name="key", help="Keys that a Judge answers to.", no_args_is_help=True)
 app.add_typer(key_app)
 
 Keys = Annotated[Path, typer.Option("--keys", metavar="FILE", help="The file of keys; it holds hashes only.")]
 MEGABYTE = 1_000_000
+MOST_DAYS = 36_500
+"""A key that is to live longer needs no end."""
 
 
 @app.command()
@@ -25,9 +29,13 @@ def serve(
     ] = None,
     threads: Annotated[int, typer.Option(min=0, help="Clips judged at once; 0 takes one per core.")] = 0,
     waiting: Annotated[int, typer.Option(min=0, help="Requests that may wait; more are sent away with 503.")] = 64,
-    rate: Annotated[float, typer.Option(min=0, help="Requests a second from one client; 0: any number.")] = 50.0,
-    longest: Annotated[float, typer.Option(min=1, max=60, help="Longest sound in seconds.")] = 10.0,
-    patience: Annotated[float, typer.Option(min=0.1, help="Seconds in which a request must have come whole.")] = 10.0,
+    rate: Annotated[
+        float, typer.Option(min=0, callback=finite, help="Requests a second from one client; 0: any number.")
+    ] = 50.0,
+    longest: Annotated[float, typer.Option(min=1, max=60, callback=finite, help="Longest sound in seconds.")] = 10.0,
+    patience: Annotated[
+        float, typer.Option(min=0.1, callback=finite, help="Seconds in which a request must have come whole.")
+    ] = 10.0,
     receive_mb: Annotated[
         int, typer.Option(min=4, help="Bodies held at once, half sent or whole, in MB; more is sent away with 503.")
     ] = 32,
@@ -61,7 +69,9 @@ def serve(
 def add(
     name: Annotated[str, typer.Argument(help="Whose it is, as it stands in the log.")],
     keys: Keys = Path("keys.json"),
-    days: Annotated[float | None, typer.Option(min=0, help="It expires after so many days.")] = None,
+    days: Annotated[
+        float | None, typer.Option(min=0, max=MOST_DAYS, callback=finite, help="It expires after so many days.")
+    ] = None,
 ) -> None:
     """Make a key and show it, once."""
     from wakewright.apps.judge import keys as ring

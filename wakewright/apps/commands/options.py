@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
 
-Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Instead of the calibrated one.")]
+
+def finite(value: float | None) -> float | None:
+    """Callback of an option: a range alone lets NaN through, and one without an end infinity."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is no number to reckon with")
+    return value
+
+
+Threshold = Annotated[
+    float | None, typer.Option(min=0, max=1, callback=finite, help="Instead of the calibrated one.")
+]
 CascadeSettings = Annotated[
     list[str] | None,
     typer.Option(

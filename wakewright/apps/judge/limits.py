@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -62,5 +63,5 @@ class Rates:
                 "too many requests from one client",
                 got=f"more than {rate:g} a second",
                 do=f"wait {wait:.1f} s, or raise --rate where the Judge is started",
-                headers={"Retry-After": str(max(1, round(wait)))},
+                headers={"Retry-After": str(math.ceil(wait))},
             )
