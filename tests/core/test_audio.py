@@ -161,7 +161,12 @@ def filled_with_nan(path: Path) -> None:
     soundfile.write(path, sound, RATE, subtype="FLOAT")
 
 
+def at_one_hertz(path: Path) -> None:
+    soundfile.write(path, tone(), 1)
+
+
 BAD = [
+    (at_one_hertz, "a.wav", "{} cannot be used", "1 Hz", "remove it, or write it again at 4000 to"),
     (missing, "a.wav", "no recording at {}", "no such file", "check the path"),
     (folder, "a.wav", "no recording at {}", "a folder", "name a file"),
     (empty, "a.wav", "{} cannot be used", "an empty file of 0 bytes", "remove it, or record it again"),
@@ -199,7 +204,7 @@ def test_a_bad_file_is_named_with_its_fault(
     assert caught.value.exit_code == 2
 
 
-@pytest.mark.parametrize("make", [missing, folder, empty, renamed_text, headless, halved, zero_length])
+@pytest.mark.parametrize("make", [missing, folder, empty, renamed_text, headless, halved, zero_length, at_one_hertz])
 def test_the_header_alone_shows_most_faults(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "a.wav")
     with pytest.raises(AudioError):

@@ -129,6 +129,8 @@ def _all_of(file: soundfile.SoundFile) -> NDArray[np.float32]:
 
 _PIECE_FRAMES = 1 << 22
 _UNKNOWN_FRAMES = 2**62
+LOWEST_RATE, HIGHEST_RATE = 4000, 384_000
+"""Hz. A header may name any rate: at one Hz each sample would be a second, and minutes would count as hours."""
 UNKNOWN_BYTES = 0x7FFF0000
 """A program that cannot seek leaves a size from here on in a WAV's header, or 0."""
 
@@ -158,6 +160,7 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
             )
         _refuse_cut_off(path)
         with soundfile.SoundFile(path) as file:
+            _refuse_rate(path, file.samplerate)
             yield forward(file)
     except (soundfile.LibsndfileError, RuntimeError, OSError) as error:
         reason = getattr(error, "strerror", None) or str(error).split(":")[-1].strip().rstrip(".")
@@ -168,6 +171,15 @@ def _opened(path: Path) -> Iterator[soundfile.SoundFile]:
         raise AudioError(
             f"{path} cannot be read as audio", got=reason, do="remove it, or convert it to WAV or FLAC"
         ) from error
+
+
+def _refuse_rate(path: Path, rate: int) -> None:
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise AudioError(
+            f"{path} cannot be used",
+            got=f"{rate} Hz",
+            do=f"remove it, or write it again at {LOWEST_RATE} to {HIGHEST_RATE} Hz",
+        )
 
 
 def _refuse_cut_off(path: Path) -> None:

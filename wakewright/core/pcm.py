@@ -12,15 +12,13 @@ import soundfile
 import soxr
 from numpy.typing import NDArray
 
-from wakewright.core.audio import SAMPLE_RATE, UNKNOWN_BYTES, Samples
+from wakewright.core.audio import HIGHEST_RATE, LOWEST_RATE, SAMPLE_RATE, UNKNOWN_BYTES, Samples
 from wakewright.core.errors import AudioError
 
 BLOCK_S = 0.08
 """Sound is read in pieces of this length."""
 PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
 """Format tags of a WAV file whose samples are plain integers, plain floats, or tell further on what they are."""
-LOWEST_RATE, HIGHEST_RATE = 4000, 384_000
-"""Hz. A header may name any rate; at a few Hz each sample would become thousands."""
 FOREIGN = {b"fLaC": "FLAC", b"OggS": "Ogg", b"FORM": "AIFF", b"RF64": "RF64", b"RIFX": "RIFX", b"caff": "CAF"}
 """Files by their first four bytes, which as raw samples would be noise."""
 OWN_SIZE = 8
