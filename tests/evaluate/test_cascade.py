@@ -88,28 +88,44 @@ def test_the_judge_threshold_is_the_lowest_that_keeps_the_pair_to_the_rate() -> 
     woken = heard([0.2, 0.7, 0.9, 0.95], 4.0)
     for alone in (heard([0.1] * 50, 4.0), heard([0.999] * 50, 4.0)):
         for rate, count in ((0.25, 1), (0.5, 2), (0.75, 3)):
-            found = keeping(woken, alone, rate)
+            found = keeping(woken, alone, [], rate)
             assert found is not None
             assert found.false_accepts == count
             assert found.threshold == pytest.approx(np.sort(woken.peaks)[-1 - count], abs=1e-6)
-    assert keeping(heard([1.0, 1.0, 1.0], 4.0), heard([0.1] * 50, 4.0), 0.5) is None
+    assert keeping(heard([1.0, 1.0, 1.0], 4.0), heard([0.1] * 50, 4.0), [], 0.5) is None
 
 
 def test_a_rate_that_cannot_be_counted_is_extrapolated_for_what_the_sentry_lets_through() -> None:
     rng = np.random.default_rng(0)
     alone = heard(np.sort(rng.beta(1, 6, 400)), 0.5)
     by_itself = calibrate([], alone, fa_per_hour=0.5).threshold
-    few, many = (keeping(heard(alone.peaks[-n:] * 0.3, 0.5), alone, 0.5) for n in (1, 200))
-    most = keeping(alone, alone, 0.5)
+    few, many = (keeping(heard(alone.peaks[-n:] * 0.3, 0.5), alone, [], 0.5) for n in (1, 200))
+    most = keeping(alone, alone, [], 0.5)
     assert few is not None
     assert many is not None
     assert most is not None
     assert few.threshold <= many.threshold <= most.threshold == by_itself
     assert few.threshold < by_itself
-    sure = keeping(heard([0.999], 0.5), alone, 0.5)  # what was confirmed here counts, whatever the Judge alone needs
+    sure = keeping(
+        heard([0.999], 0.5), alone, [], 0.5
+    )  # what was confirmed here counts, whatever the Judge alone needs
     assert sure is not None
     assert sure.false_accepts == 0
     assert sure.threshold > 0.999 > by_itself
+
+
+def test_a_pair_gives_up_no_more_words_than_its_judge_alone_for_a_rate_that_nobody_can_tell() -> None:
+    """With ten minutes of sound half an hour's rate is a guess: it once put the threshold above 70 % of the words."""
+    rng = np.random.default_rng(0)
+    alone = heard(np.sort(rng.beta(1, 1.5, 150)) * 0.9, 1 / 6)
+    words = [Trial(np.asarray([peak], np.float32), 0.1, 0.0, "clip") for peak in np.linspace(0.5, 0.95, 200)]
+    guessed, told = (keeping(alone, alone, said, 0.5) for said in ([], words))
+    assert guessed is not None
+    assert told is not None
+    assert told.threshold == calibrate(words, alone, fa_per_hour=0.5).threshold
+    missed = [sum(word.missed(at.threshold) for word in words) for at in (guessed, told)]
+    assert missed[0] > 100
+    assert missed[1] <= max(50, sum(word.missed(float(alone.peaks.max())) for word in words) + 1)
 
 
 def test_wakes_without_a_judge_are_those_that_it_is_asked_about(exported: dict[str, Path], spoken: Manifest) -> None:

@@ -95,9 +95,15 @@ def choose(
     ]
     tried = [_tried(trigger, i, *wakes) for i, trigger in enumerate(triggers)]
     asked = tuple(one.trigger for one in within(tried, most_calls))
-    alone = _alone(judge, silent, progress)
+    alone = _alone("others", judge, silent, progress)
+    negatives = hear.add([hear.negatives_in(one, silent.manifest, f"stream {i}") for i, one in enumerate(alone)])
+    heard_alone = [
+        t for one in _alone("words", judge, spoken, progress) for t in hear.trials_in(one, spoken.manifest)
+    ]
     others = _heard("pairs on others", silent, sentry, pair, asked, progress, judged=True)
-    keeps = {trigger: keeping(_silence(others, i), alone, fa_per_hour) for i, trigger in enumerate(asked)}
+    keeps = {
+        trigger: keeping(_silence(others, i), negatives, heard_alone, fa_per_hour) for i, trigger in enumerate(asked)
+    }
     tried = [dataclasses.replace(one, kept=keeps.get(one.trigger)) for one in tried]
     chosen = lowest(tried, fa_per_hour)
     words = _heard("pair on words", spoken, sentry, pair, (chosen.trigger,), progress, judged=True)
@@ -190,12 +196,11 @@ def _heard(
         return list(map_work(work, what.plans, workers=workers, chunk=2, progress_bar=bar)), what.manifest
 
 
-def _alone(judge: Run, what: Scene, progress: Progress) -> Negatives:
-    """What the Judge would accept if it heard everything."""
-    with progress.stage("Judge alone", len(what.plans), "streams") as bar:
+def _alone(name: str, judge: Run, what: Scene, progress: Progress) -> list[hear.Heard]:
+    """What the Judge says where it hears everything."""
+    with progress.stage(f"Judge alone on {name}", len(what.plans), "streams") as bar:
         heard = hear.hear_all(what.plans, what.surroundings, judge.folder, workers=judge.workers(), bar=bar)
-    as_the_pair = [dataclasses.replace(one, rule=None) for one in heard]  # no firmware decides for a Judge
-    return hear.add([hear.negatives_in(one, what.manifest, f"stream {i}") for i, one in enumerate(as_the_pair)])
+    return [dataclasses.replace(one, rule=None) for one in heard]  # no firmware decides for a Judge
 
 
 def _let_through(silence: Negatives, alone: Negatives) -> float:
@@ -231,12 +236,13 @@ def _tried(trigger: float, index: int, words: _Heard, others: _Heard) -> Tried:
     return Tried(trigger, calls_per_hour(calls, _silence(others, index)), caught)
 
 
-def keeping(silence: Negatives, alone: Negatives, fa_per_hour: float) -> Operating | None:
+def keeping(silence: Negatives, alone: Negatives, words: Sequence[Trial], fa_per_hour: float) -> Operating | None:
     """The lowest threshold of the Judge at which a pair keeps to the rate, and its false accepts; None for no such.
 
     `silence` is what the pair would accept of sound without the phrase, `alone` what the Judge would if it heard
-    everything. Where the audio is too short to count the rate, the threshold is one at which the Judge alone would
-    accept so much that what the Sentry lets through of it keeps to the rate: at most what the Judge would need alone,
+    everything, and `words` how it hears the phrase then. Where the audio is too short to count the rate, the
+    threshold is one at which the Judge alone would accept so much that what the Sentry lets through of it keeps to
+    the rate: at most what the Judge would need alone, who gives up no more words for a rate that nobody can tell,
     and above all that was confirmed here.
     """
     curve = det_curve([], silence)
@@ -246,8 +252,10 @@ def keeping(silence: Negatives, alone: Negatives, fa_per_hour: float) -> Operati
     if allowed_count(fa_per_hour, silence.hours):
         return curve.at(counted)
     share = _let_through(silence, alone)
-    needed = calibrate([], alone, fa_per_hour=fa_per_hour / share).threshold
-    return curve.at(max(counted, min(needed, calibrate([], alone, fa_per_hour=fa_per_hour).threshold)))
+    needed, most = (
+        calibrate(words, alone, fa_per_hour=rate).threshold for rate in (fa_per_hour / share, fa_per_hour)
+    )
+    return curve.at(max(counted, min(needed, most)))
 
 
 def table(chosen: Pairing, say: Callable[[str], None]) -> None:
