@@ -128,6 +128,16 @@ def test_a_pair_gives_up_no_more_words_than_its_judge_alone_for_a_rate_that_nobo
     assert missed[1] <= max(50, sum(word.missed(float(alone.peaks.max())) for word in words) + 1)
 
 
+def test_what_a_judge_hears_where_the_sentry_sleeps_makes_the_pair_no_more_careful() -> None:
+    rng = np.random.default_rng(0)
+    usual = np.sort(rng.beta(4, 4, 500))
+    woken = heard(usual[::4], 0.4)
+    without, with_one = (keeping(woken, heard(np.sort([*usual, *more]), 0.4), [], 0.5) for more in ([], [0.98]))
+    assert without is not None
+    assert with_one is not None
+    assert woken.peaks.max() < without.threshold < with_one.threshold < 0.95
+
+
 def test_wakes_without_a_judge_are_those_that_it_is_asked_about(exported: dict[str, Path], spoken: Manifest) -> None:
     folder = exported["speech_embedding"]
     sound = np.concatenate([np.zeros(40000, np.float32), *(load(clip.path) for clip in list(spoken)[:4])])

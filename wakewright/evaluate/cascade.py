@@ -19,7 +19,7 @@ from wakewright.data import streams
 from wakewright.data.parts import Scene
 from wakewright.data.splits import Parts
 from wakewright.evaluate import hear
-from wakewright.evaluate.calibrate import calibrate
+from wakewright.evaluate.calibrate import REACH, calibrate, expit, logit, tail_level
 from wakewright.evaluate.metrics import Negatives, Operating, Scores, Trial, allowed_count, det_curve
 from wakewright.evaluate.pair import Woken, calls_per_hour, pair_ear, trials_of
 
@@ -252,10 +252,10 @@ def keeping(silence: Negatives, alone: Negatives, words: Sequence[Trial], fa_per
     if allowed_count(fa_per_hour, silence.hours):
         return curve.at(counted)
     share = _let_through(silence, alone)
-    needed, most = (
-        calibrate(words, alone, fa_per_hour=rate).threshold for rate in (fa_per_hour / share, fa_per_hour)
-    )
-    return curve.at(max(counted, min(needed, most)))
+    most = calibrate(words, alone, fa_per_hour=fa_per_hour).threshold
+    # what the Judge hears where the Sentry does not wake is no reason to be careful, so no peak of it is a bound
+    tail = tail_level(logit(alone.peaks), alone.hours, max(fa_per_hour / share, 1 / (REACH * alone.hours)))
+    return curve.at(max(counted, most if tail is None else min(expit(tail.level), most)))
 
 
 def table(chosen: Pairing, say: Callable[[str], None]) -> None:
