@@ -255,8 +255,8 @@ def test_a_microphone_is_heard_until_ctrl_c_even_on_a_full_disk(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def full(path: Path, samples: Samples) -> None:
-        raise DiskFull(f"{path} cannot be written", got="no space left", do="make room")
+    def full(path: Path, samples: Samples, do: str) -> None:
+        raise DiskFull(f"{path} cannot be written", got="no space left", do=do)
 
     monkeypatch.setattr(microphone, "Microphone", lambda *_, **__: Recorded(sound))
     monkeypatch.setattr("wakewright.apps.teller.write_wav", full)

@@ -76,7 +76,7 @@ class StandIn:
         return Verdict(self.phrase, confidence >= 0.5, confidence, 0.5, 0.0)
 
 
-def until(moment_ms: int, samples: int, sound: Samples, after_ms: int = 200) -> Samples:
+def until(moment_ms: int, samples: int, sound: Samples, after_ms: int = 350) -> Samples:
     """What the Judge is asked about so long after a wake at this sample: as much as when it was first asked."""
     return sound[max(0, samples - 48000) : samples + 16 * moment_ms][-48000 - 16 * after_ms :]
 
@@ -276,7 +276,7 @@ def test_a_judge_in_this_process_confirms_what_it_would_say_alone(
     answers = checked(run(cascade, sound), wakes)
     alone = Judge.load(exported["speech_embedding"])
     for answer in answers:
-        asked = [until(ms, answer.detection.sample, sound) for ms in (200, 500, 800)]
+        asked = [until(ms, answer.detection.sample, sound) for ms in (350, 650)]
         confidences = [alone.verify(clip).confidence for clip in asked]
         confirming = [c for c in confidences if c >= alone.threshold]
         assert answer.confidence == (confirming[0] if confirming else max(confidences))

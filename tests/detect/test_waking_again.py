@@ -20,7 +20,8 @@ Scripted = Callable[[Sequence[tuple[float, float, float]], float], Detector]
 TRIGGER = 0.4
 AWAKE = [(3.0, 12.0, 0.6)]
 """Noise that keeps the Sentry awake for nine seconds."""
-PATIENT = Settings(timeout_ms=60_000)
+PATIENT = Settings(after_ms=200, asks=3, timeout_ms=60_000)
+"""The last asking is 0.8 s after a wake."""
 SIZES = pytest.mark.parametrize("size", [333, 1280, 10**6])
 
 

@@ -52,9 +52,9 @@ class Cascade(Node):
     """Score at which the Sentry wakes; null takes its calibrated threshold."""
     confirm: Share | None = None
     """Confidence from which the Judge confirms; null takes its calibrated threshold."""
-    after_ms: Annotated[int, Field(ge=0, le=2000)] = 200
+    after_ms: Annotated[int, Field(ge=0, le=2000)] = 350
     """Sound after the wake that the Judge hears too: a Sentry may wake before the word has ended."""
-    asks: Annotated[int, Field(ge=1, le=10)] = 3
+    asks: Annotated[int, Field(ge=1, le=10)] = 2
     """How often the Judge is asked about a wake until it confirms: the word may go on when it is first asked."""
     again_ms: Annotated[int, Field(ge=50, le=2000)] = 300
     """Sound from one asking to the next."""
