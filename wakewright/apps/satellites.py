@@ -31,9 +31,9 @@ from wyoming.server import AsyncEventHandler, AsyncServer
 from wyoming.wake import Detect, Detection, NotDetected
 
 from wakewright import __version__
-from wakewright.core.audio import SAMPLE_RATE
+from wakewright.core.audio import LOWEST_RATE, SAMPLE_RATE
 from wakewright.core.errors import EnvironmentProblem, InputError
-from wakewright.core.pcm import Resampler
+from wakewright.core.pcm import PCM, Resampler, decoded
 from wakewright.detect import detector
 from wakewright.detect.cascade import POLL_S, Cascade
 from wakewright.detect.listener import Listener
@@ -48,8 +48,10 @@ TURN_S = 0.5
 ALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 20, "TCP_KEEPCNT": 3}
 """Seconds of silence after which a satellite is asked whether it is there, between askings, and how many: one that
 lost its power says no goodbye, and would take a place for ever."""
-WIDTHS = {1: ("u1", 128.0, 128.0), 2: ("<i2", 0.0, 32768.0), 4: ("<i4", 0.0, 2147483648.0)}
-"""By bytes per sample: type, offset, full scale."""
+MOST_HZ = 192_000
+"""No satellite sends more."""
+WIDTHS = (1, 2, 4)
+"""Bytes per sample."""
 ATTRIBUTION = Attribution(name="wakewright", url="")
 
 
@@ -323,15 +325,13 @@ def _find_out_when_gone(connection: Any) -> None:
 def can_be_heard(rate: int, width: int, channels: int) -> bool:
     """Whether sound of such a rate in Hz, bytes per sample and channels can be heard; they may be of any type."""
     whole = all(isinstance(value, int) for value in (rate, width, channels))
-    return whole and 4000 <= rate <= 192_000 and width in WIDTHS and 1 <= channels <= 8
+    return whole and LOWEST_RATE <= rate <= MOST_HZ and width in WIDTHS and 1 <= channels <= 8
 
 
 def decode(audio: bytes, width: int, channels: int) -> NDArray[np.float32]:
     """Samples of `width` bytes, channels interleaved -> (n, channels) float32; half a frame at the end is dropped."""
-    kind, offset, full = WIDTHS[width]
     whole = len(audio) // (width * channels) * width * channels
-    values = (np.frombuffer(audio[:whole], kind).astype(np.float32) - np.float32(offset)) / np.float32(full)
-    return values.reshape(-1, channels)
+    return decoded(audio[:whole], (PCM, width)).reshape(-1, channels)
 
 
 async def serve(service: Service, uri: str, discovery: str | None, ready: Callable[[], None]) -> None:

@@ -61,8 +61,8 @@ SCALES: dict[Kind, tuple[str, float, float]] = {
 """By kind: type of a number, offset and full scale."""
 
 
-def _decoded(raw: bytes, kind: Kind) -> NDArray[np.float32]:
-    """(n,) whole samples. Raises AudioError for floats that are none."""
+def decoded(raw: bytes, kind: Kind) -> NDArray[np.float32]:
+    """(n,) whole samples of a kind in SCALES. Raises AudioError for floats that are none."""
     name, offset, full = SCALES[kind]
     values = np.frombuffer(raw, name)
     if kind == (PCM, 3):  # numpy has no such numbers: these are the upper three bytes of one of four
@@ -89,7 +89,7 @@ def read_raw(
         ended = not more
         rest += more
         whole = len(rest) // frame * frame
-        values = _decoded(rest[:whole], kind)
+        values = decoded(rest[:whole], kind)
         rest = rest[whole:]
         piece = resampler.push(values.reshape(-1, channels) if channels > 1 else values, last=ended)
         if len(piece):
